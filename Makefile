@@ -1,0 +1,36 @@
+.DEFAULT_GOAL := help
+.PHONY: help build test bench quickstart quickstart-down format lint proto clean
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+build: ## the three executables, for debugging
+	@scripts/setup
+	swift build
+
+test: ## every test, real QEMU on a bench of two hosts included
+	@scripts/test
+
+bench: ## the figures, from a release build
+	@scripts/setup
+	Benchmarks/run
+
+quickstart: ## a server, an agent and a running VM on this machine
+	@scripts/quickstart
+
+quickstart-down: ## ends and removes what quickstart made
+	@scripts/quickstart-down
+
+format: ## formats the Swift sources
+	swift format --in-place --parallel --recursive Package.swift Sources Tests
+
+lint: ## checks the form of Swift sources and scripts
+	swift format lint --strict --parallel --recursive Package.swift Sources Tests
+	@if command -v shellcheck >/dev/null; then shellcheck -x Bench/bench Bench/guest Bench/guest-init Bench/host-init \
+		Bench/spawn Bench/wire-init Bench/lib/*.sh scripts/*; else echo 'lint: no shellcheck, scripts not checked'; fi
+
+proto: ## generates the agent protocol's code from its .proto
+	Sources/Contract/AgentContract/generate.sh
+
+clean: ## removes what was built, and the caches
+	rm -rf .build .roost/cache
