@@ -1,0 +1,40 @@
+import Foundation
+
+/// A directory that one process at a time owns, for as long as the value lives.
+///
+/// The kernel gives the lock back when the process ends, however it ends. While it is held, no other process can hold
+/// leases in this directory's database or answer for its host.
+package final class DirectoryLock: Sendable {
+    private let descriptor: Int32
+
+    /// Makes `directory` (mode 0700) if it is not there, and locks it.
+    package init(_ directory: String) throws(DirectoryInUse) {
+        do {
+            try FileManager.default.createDirectory(
+                atPath: directory, withIntermediateDirectories: true, attributes: [.posixPermissions: 0o700])
+        } catch {
+            throw DirectoryInUse(
+                message: "The data directory \(directory) cannot be made: \(error.localizedDescription)",
+                hint: "Name another with --data-dir.")
+        }
+        descriptor = open("\(directory)/lock", O_RDWR | O_CREAT | O_CLOEXEC, 0o600)
+        guard descriptor >= 0 else {
+            throw DirectoryInUse(
+                message: "The data directory \(directory) cannot be written: \(String(cString: strerror(errno))).",
+                hint: "Check its owner and mode, or name another with --data-dir.")
+        }
+        guard flock(descriptor, LOCK_EX | LOCK_NB) == 0 else {
+            close(descriptor)
+            throw DirectoryInUse(
+                message: "Another process uses the data directory \(directory).",
+                hint: "Stop that one first, or name another with --data-dir.")
+        }
+    }
+
+    deinit { close(descriptor) }
+}
+
+package struct DirectoryInUse: Error {
+    package let message: String
+    package let hint: String
+}

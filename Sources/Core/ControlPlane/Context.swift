@@ -1,0 +1,62 @@
+package import Domain
+package import Logging
+
+/// What every use case and workflow works with.
+package struct Context: Sendable {
+    package let database: any Database
+    package let sessions: any HostSessions
+    package let time: any TimeSource
+    package let ids: any IDSource
+    package let random: any RandomSource
+    package let faults: any FaultPoints
+    package let feed: CommitFeed
+    package let settings: ControlSettings
+    package let logger: Logger
+
+    package init(
+        database: any Database, sessions: any HostSessions, time: any TimeSource, ids: any IDSource,
+        random: any RandomSource, faults: any FaultPoints, feed: CommitFeed, settings: ControlSettings,
+        logger: Logger
+    ) {
+        self.database = database
+        self.sessions = sessions
+        self.time = time
+        self.ids = ids
+        self.random = random
+        self.faults = faults
+        self.feed = feed
+        self.settings = settings
+        self.logger = logger
+    }
+}
+
+/// Durations and limits of the control plane.
+package struct ControlSettings: Sendable {
+    /// This node's name, in logs and as the owner of leases.
+    package var node: String
+    /// How long an agent may take to start a domain before the end counts as unknown.
+    package var startLimit: Duration = .seconds(60)
+    /// The same for a stop, on top of the guest's own time.
+    package var stopLimit: Duration = .seconds(20)
+    /// How long an operation that may not be deferred is sent again after its end was lost.
+    package var resendLimit: Duration = .seconds(60)
+    /// How long a user's stop waits for the inventory that a missing domain triggers.
+    package var inventoryLimit: Duration = .seconds(10)
+    /// Waits between attempts that failed.
+    package var retry = Backoff(base: .seconds(1), cap: .seconds(60))
+    /// Waits of a job whose host cannot be asked; the host's next session comes first.
+    package var hostRetry: Duration = .seconds(60)
+    /// How often the engine looks for due work that no wake-up announced.
+    package var sweepInterval: Duration = .seconds(5)
+    package var concurrentJobs = 64
+    /// How long a join token can be used.
+    package var joinTokenLifetime: Duration = .seconds(3600)
+    /// How long ended jobs are kept.
+    package var jobRetention: Duration = .seconds(7 * 24 * 3600)
+    /// How long a request is remembered by its idempotency key.
+    package var requestRetention: Duration = .seconds(24 * 3600)
+    /// The address that hosts dial, as `roost host add` prints it.
+    package var agentAddress: String = "127.0.0.1:7443"
+
+    package init(node: String) { self.node = node }
+}

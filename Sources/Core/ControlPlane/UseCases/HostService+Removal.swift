@@ -1,0 +1,137 @@
+package import Domain
+
+/// What the forced deletion of a host leaves behind.
+package struct HostRemoval: Sendable {
+    package let host: Host
+    /// VMs whose domain may still run there: `unknown` until the host is fenced.
+    package let unresolved: [VM]
+    package let cancelled: [Job]
+    package let sightings: [Sighting]
+}
+
+extension HostService {
+    /// Records the operator's proof that the host is off: nothing of what was placed there runs.
+    ///
+    /// Frees every placement on it, and leaves a StopVM GC job for each, because a host that was not off after all may come
+    /// back with its domains. Also possible for a deleted host, by its id. Refused while the host is connected.
+    package func fence(_ reference: String, proof: String, by caller: Caller) async throws -> HostView {
+        guard !proof.isEmpty, proof.utf8.count <= 1000 else {
+            throw Fault.invalid("proof", "must say in 1 to 1000 characters how you know that the host is off.")
+        }
+        let ids = context.ids
+        return try await context.database.write("host.fence") { tx in
+            let host = try HostID(reference).flatMap { try tx.host($0) } ?? tx.resolveHost(reference)
+            try caller.check(revision: host.revision)
+            guard host.connection != .connected else {
+                throw Fault(
+                    .conflict, .alreadyConnected, "Host \(host.name) is connected, so it is not off.",
+                    hint: "Power it off first, then fence it.")
+            }
+            for vm in try tx.vms(placedOn: host.id) {
+                try tx.releaseFenced(vm, by: caller.principal, ids: ids)
+            }
+            try tx.setSightings([], on: host.id)
+            var next = host
+            next.fencedAt = tx.now
+            next.fenceProof = proof
+            let stored = try tx.replace(next, atRevision: host.revision)
+            try tx.append(
+                Event(
+                    kind: "host.fenced", host: host.id, message: "Host \(host.name) is fenced: \(proof)",
+                    principal: caller.principal.name))
+            return try tx.view(of: stored)
+        }
+    }
+
+    /// Deletes the host's record and shuts its agent out.
+    ///
+    /// Refused with `host-in-use` while VMs are placed there or work waits for it. Forced, it cancels that work; the VMs
+    /// stay `unknown`, because nobody knows what runs there, until the host is fenced by its id.
+    package func delete(_ reference: String, isForced: Bool, by caller: Caller) async throws -> HostRemoval {
+        let removal = try await context.database.write("host.delete") { tx in
+            let host = try tx.resolveHost(reference)
+            try caller.check(revision: host.revision)
+            let placed = try tx.vms(placedOn: host.id)
+            let jobs = try tx.unfinishedJobs(on: host.id)
+            guard isForced || (placed.isEmpty && jobs.isEmpty) else { throw Fault.inUse(host, placed, jobs) }
+            for job in jobs { try tx.cancel(job, becauseOfDeleted: host) }
+            let unresolved = try placed.map { try tx.abandon($0) }
+            try tx.revokeJoinTokens(of: host.id)
+            var next = host
+            next.deletedAt = tx.now
+            next.connection = .disconnected
+            let stored = try tx.replace(next, atRevision: host.revision)
+            let left = unresolved.isEmpty ? "" : " Unresolved VMs: \(unresolved.map(\.name).joined(separator: ", "))."
+            try tx.append(
+                Event(
+                    kind: "host.deleted", host: host.id, message: "Host \(host.name) is deleted.\(left)",
+                    principal: caller.principal.name))
+            return HostRemoval(
+                host: stored, unresolved: unresolved, cancelled: jobs, sightings: try tx.sightings(on: host.id))
+        }
+        await context.sessions.disconnect(removal.host.id, reason: "the host was deleted")
+        return removal
+    }
+}
+
+extension Transaction {
+    /// Frees the placement of a VM whose host is proven off, and ends the operation that was about it.
+    fileprivate func releaseFenced(_ vm: VM, by principal: Principal, ids: any IDSource) throws {
+        guard let placement = vm.state.placement else { return }
+        var next = try vm.after(.fenced)
+        next.operation = nil
+        let stored = try replace(vm, with: next, by: principal)
+        if let id = vm.operation, let operation = try job(id) { try end(operation, as: .afterFence(operation.kind)) }
+        guard stored.state != .destroyed else {
+            let payload = JobPayload(isDeferrable: true, removesDisk: true)
+            _ = try leave(
+                .fresh(.destroyVM, for: stored, at: placement, payload: payload, by: principal, ids: ids, now: now))
+            return
+        }
+        let payload = JobPayload(mode: .cold, timeout: 0, isDeferrable: true)
+        _ = try leave(.fresh(.stopVM, for: stored, at: placement, payload: payload, by: principal, ids: ids, now: now))
+    }
+
+    /// The host is deleted: what waits for it will not be done.
+    fileprivate func cancel(_ job: Job, becauseOfDeleted host: Host) throws {
+        switch job.kind.purpose {
+        case .gc: try end(job, as: JobEnd(.cancelled, .hostDeleted))
+        case .operation:
+            let fault = Fault(.conflict, .hostDeleted, "Host \(host.name) was deleted.")
+            try end(job, as: .failed(fault))
+            // Without a placement a destroy has only leftovers to clear, and they went with the host's record.
+            guard let vm = try vm(job.vm), vm.operation == job.id else { return }
+            var next = vm
+            next.operation = nil
+            if vm.state == .destroying(nil, waiting: nil) { next = try next.after(.destroyed) }
+            _ = try replace(vm, with: next)
+        }
+    }
+
+    /// Nobody can say any more what the VM's domain does.
+    fileprivate func abandon(_ vm: VM) throws -> VM {
+        guard let current = try self.vm(vm.id) else { return vm }
+        return try replace(current, with: current.after(.hostLost(.hostDeleted)))
+    }
+}
+
+extension JobEnd {
+    /// What an operation came to whose host was proven off.
+    fileprivate static func afterFence(_ kind: JobKind) -> JobEnd {
+        switch kind {
+        case .stopOperation, .stopVM: JobEnd(.succeeded, .stopped)
+        case .destroyOperation, .destroyVM: JobEnd(.succeeded, .destroyed)
+        case .startOperation:
+            .failed(Fault(.conflict, .hostUnreachable, "The host was fenced before the VM ran."))
+        }
+    }
+}
+
+extension Fault {
+    fileprivate static func inUse(_ host: Host, _ vms: [VM], _ jobs: [Job]) -> Fault {
+        Fault(
+            .conflict, .hostInUse,
+            "Host \(host.name) has \(vms.count) VMs placed on it and \(jobs.count) jobs waiting for it.",
+            hint: "Stop or delete its VMs first. With --force they are left 'unknown', and the jobs are cancelled.")
+    }
+}

@@ -1,0 +1,161 @@
+package import Domain
+
+/// What agents' sessions do to the records.
+package struct HostSessionService: HostSessionObserver {
+    let context: Context
+
+    /// The version of the agent protocol that this server speaks.
+    package static let protocolVersion = 1
+
+    package init(_ context: Context) { self.context = context }
+
+    package func open(_ hello: AgentHello) async throws -> SessionGrant {
+        guard hello.protocolVersion == Self.protocolVersion else {
+            throw Fault(
+                .conflict, .protocolMismatch,
+                "The agent speaks protocol \(hello.protocolVersion), the server \(Self.protocolVersion).",
+                hint: "Install the release of the agent that goes with the server.")
+        }
+        return try await context.database.write("session.open") { tx in
+            var host = try tx.admitted(hello.host)
+            host.session += 1
+            host.connection = .connecting
+            host.lastSeenAt = tx.now
+            let stored = try tx.replace(host, atRevision: host.revision)
+            return SessionGrant(host: host.id, session: stored.session)
+        }
+    }
+
+    package func established(_ grant: SessionGrant, hello: AgentHello) async throws {
+        let settings = context.settings
+        try await context.database.write("session.established") { tx in
+            var host = try tx.current(grant.host, session: grant.session)
+            let isReboot = host.bootID != nil && host.bootID != hello.inventory.bootID
+            host.connection = .connected
+            host.libvirtAnswers = hello.inventory.libvirtAnswered
+            host.bootID = hello.inventory.bootID
+            host.facts = hello.facts
+            host.lastSeenAt = tx.now
+            _ = try tx.replace(host, atRevision: host.revision)
+            try tx.append(
+                Event(
+                    kind: "host.connected", host: host.id,
+                    message: "Host \(host.name) is connected (session \(grant.session) with \(settings.node))."))
+            try tx.reconcile(hello.inventory, of: host.id, session: grant.session, isReboot: isReboot)
+            _ = try tx.wakeJobs(on: host.id)
+        }
+    }
+
+    package func received(_ inventory: Inventory, from host: HostID, session: Int64) async throws {
+        try await context.database.write("session.inventory") { tx in
+            var host = try tx.current(host, session: session)
+            let isBack = inventory.libvirtAnswered && !host.libvirtAnswers
+            host.libvirtAnswers = inventory.libvirtAnswered
+            host.lastSeenAt = tx.now
+            _ = try tx.replace(host, atRevision: host.revision)
+            try tx.reconcile(inventory, of: host.id, session: session, isReboot: false)
+            if isBack { _ = try tx.wakeJobs(on: host.id) }
+        }
+    }
+
+    package func received(_ change: DomainChange, from host: HostID, session: Int64) async throws {
+        try await context.database.write("session.change") { tx in
+            _ = try tx.current(host, session: session)
+            let report = DomainReport(
+                vm: change.vm, epoch: change.epoch, state: change.state, host: host,
+                observation: Observation(session: session, sequence: change.sequence), isEvent: true)
+            try tx.apply(report)
+        }
+    }
+
+    package func lostSight(of host: HostID, session: Int64) async throws {
+        try await context.database.write("session.lost-sight") { tx in
+            var host = try tx.current(host, session: session)
+            guard host.libvirtAnswers else { return }
+            host.libvirtAnswers = false
+            _ = try tx.replace(host, atRevision: host.revision)
+            try tx.append(
+                Event(
+                    kind: "host.libvirt-unavailable", host: host.id,
+                    message: "libvirt on host \(host.name) does not answer."))
+            try tx.loseSight(of: host.id, .libvirtUnavailable)
+        }
+    }
+
+    package func closed(_ host: HostID, session: Int64, reason: String) async throws {
+        try await context.database.write("session.closed") { tx in
+            guard var host = try tx.host(host), host.session == session, host.connection != .disconnected else { return }
+            host.connection = .disconnected
+            _ = try tx.replace(host, atRevision: host.revision)
+            try tx.append(
+                Event(
+                    kind: "host.disconnected", host: host.id, message: "Host \(host.name) is disconnected: \(reason)."))
+            try tx.loseSight(of: host.id, .hostDisconnected)
+        }
+    }
+
+    /// Marks every host disconnected, once, before a server takes sessions: it holds none, so it can ask nobody.
+    package func forgetSessions() async throws {
+        try await context.database.write("session.forget") { tx in
+            for var host in try tx.allHosts() where host.connection != .disconnected {
+                host.connection = .disconnected
+                _ = try tx.replace(host, atRevision: host.revision)
+                try tx.loseSight(of: host.id, .hostDisconnected)
+            }
+        }
+    }
+
+    package func redeemJoinToken(secretHash: String, publicKey: String) async throws -> HostID {
+        try await context.database.write("host.join") { tx in
+            guard let token = try tx.joinToken(hash: secretHash) else {
+                throw Fault.badToken("The join token is not known here.")
+            }
+            let host = try tx.admitted(token.host)
+            if let user = token.usedBy {
+                // The agent may have died before it stored its certificate: the same key may ask again.
+                guard user == publicKey else { throw Fault.badToken("The join token was used already.") }
+                return host.id
+            }
+            guard tx.now < token.expiresAt else { throw Fault.badToken("The join token has expired.") }
+            guard try tx.useJoinToken(hash: secretHash, publicKey: publicKey) else {
+                throw Fault.badToken("The join token was used already.")
+            }
+            try tx.append(Event(kind: "host.joined", host: host.id, message: "Host \(host.name) has joined."))
+            return host.id
+        }
+    }
+
+    package func isAdmitted(_ host: HostID) async throws -> Bool {
+        try await context.database.read { tx in
+            guard let host = try tx.host(host) else { return false }
+            return host.deletedAt == nil
+        }
+    }
+}
+
+extension Transaction {
+    fileprivate func admitted(_ id: HostID) throws -> Host {
+        guard let host = try host(id), host.deletedAt == nil else {
+            throw Fault(
+                .forbidden, .hostDeleted, "This host's record was deleted on the server.",
+                hint: "Add it again with roost host add, and join with the new token and an empty data directory.")
+        }
+        return host
+    }
+
+    /// The host, if `session` is still its latest.
+    fileprivate func current(_ id: HostID, session: Int64) throws -> Host {
+        let host = try admitted(id)
+        guard host.session == session else {
+            throw Fault(.conflict, .staleSession, "Session \(session) was replaced by session \(host.session).")
+        }
+        return host
+    }
+}
+
+extension Fault {
+    fileprivate static func badToken(_ message: String) -> Fault {
+        Fault(
+            .unauthenticated, .joinTokenInvalid, message, hint: "Make a new one on the server: roost host token NAME.")
+    }
+}

@@ -1,0 +1,150 @@
+package import Domain
+
+/// What users ask of operations and GC jobs.
+package struct JobService: Sendable {
+    let context: Context
+
+    package init(_ context: Context) { self.context = context }
+
+    package func operation(_ reference: String) async throws -> Job {
+        try await context.database.read { tx in try tx.resolveJob(reference, .operation) }
+    }
+
+    package func gcJob(_ reference: String) async throws -> Job {
+        try await context.database.read { tx in try tx.resolveJob(reference, .gc) }
+    }
+
+    /// Operations or GC jobs; the purpose is set by the caller's filter.
+    package func jobs(_ purpose: JobKind.Purpose, _ query: ListQuery) async throws -> ListPage<Job> {
+        try await context.database.read { tx in
+            var query = query
+            query.filters["purpose"] = purpose.rawValue
+            try tx.resolveFilters(&query)
+            return try tx.jobs(query)
+        }
+    }
+
+    /// The operation once it has ended, or as it is when `limit` is over.
+    package func wait(for reference: String, atMost limit: Duration) async throws -> Job {
+        let deadline = context.time.monotonic() + limit
+        while true {
+            let ticket = context.feed.ticket(.anything)
+            let job = try await operation(reference)
+            let left = deadline - context.time.monotonic()
+            if job.state.isEnded || left <= .zero || Task.isCancelled { return job }
+            await context.feed.wait(past: ticket, atMost: left, context.time)
+        }
+    }
+
+    /// Cancels an operation that no worker has taken up yet; one that runs says why it cannot be cancelled.
+    package func cancelOperation(_ reference: String, by caller: Caller) async throws -> Job {
+        try await context.database.write("operation.cancel") { tx in
+            let job = try tx.resolveJob(reference, .operation)
+            try caller.check(revision: job.revision)
+            guard !job.state.isEnded else { return job }
+            throw Fault(
+                .conflict, .invalidState,
+                "The \(job.kind.label) has begun, and its command may have taken effect already.",
+                hint: "A later wish overtakes it: stop or delete the VM.")
+        }
+    }
+
+    /// Makes a waiting GC job due now.
+    package func trigger(_ reference: String, by caller: Caller) async throws -> Job {
+        try await context.database.write("job.trigger") { tx in
+            let job = try tx.resolveJob(reference, .gc)
+            try caller.check(revision: job.revision)
+            switch job.state {
+            case .running: return job
+            case .ended(let end):
+                throw Fault(
+                    .conflict, .invalidState, "The GC job has ended: \(end.outcome.rawValue).",
+                    hint: "See the VM: roost vm show \(job.vm).")
+            case .waiting: break
+            }
+            var next = job
+            next.nextAttemptAt = tx.now
+            let stored = try tx.replace(next, atRevision: job.revision)
+            try tx.append(
+                Event(
+                    kind: "job.triggered", vm: job.vm, host: job.host, job: job.id, epoch: job.epoch,
+                    message: "GC job \(job.kind.label) was triggered by hand.", principal: caller.principal.name))
+            return stored
+        }
+    }
+
+    /// Cancels a GC job. What it was to clean up stays, and the VM goes on saying so.
+    package func cancelGCJob(_ reference: String, by caller: Caller) async throws -> Job {
+        try await context.database.write("job.cancel") { tx in
+            let job = try tx.resolveJob(reference, .gc)
+            try caller.check(revision: job.revision)
+            guard !job.state.isEnded else { return job }
+            let ended = try tx.end(job, as: JobEnd(.cancelled, .cancelledByUser))
+            // Nothing pursues the stop any more: the VM is what its host says of it.
+            if let vm = try tx.vm(job.vm), vm.state.placement == job.placement, vm.operation == nil,
+                let next = try? vm.after(.stopGivenUp)
+            {
+                _ = try tx.replace(vm, with: next, by: caller.principal)
+            }
+            return ended
+        }
+    }
+
+    package func explain(_ reference: String) async throws -> JobExplanation {
+        try await context.database.read { tx in
+            let job = try tx.resolveJob(reference, .gc)
+            return JobExplanation(
+                job: job, vm: try tx.vm(job.vm), host: try tx.host(job.host), steps: try tx.steps(of: job.id))
+        }
+    }
+}
+
+/// What a GC job's owner can know of it; the words are derived from the facts.
+package struct JobExplanation: Sendable {
+    package let job: Job
+    package let vm: VM?
+    package let host: Host?
+    package let steps: [JobStep]
+
+    private var vmName: String { vm?.name ?? job.vm.rawValue }
+    private var hostName: String { host?.name ?? job.host.rawValue }
+
+    package var doing: String {
+        switch job.kind {
+        case .stopVM, .stopOperation, .startOperation:
+            "Stops the domain of VM \(vmName) with epoch \(job.epoch) on host \(hostName) "
+                + "(\(job.payload.mode?.rawValue ?? "cold")), and no other; then records the VM as stopped if it is still "
+                + "placed there with that epoch."
+        case .destroyVM, .destroyOperation:
+            "Ends the domain of VM \(vmName) with epoch \(job.epoch) on host \(hostName), if there is one, and removes "
+                + "its root disk and what else it holds there."
+        }
+    }
+
+    package var waitsBecause: String {
+        switch job.state {
+        case .ended(let end): return "It has ended: \(end.outcome.rawValue)."
+        case .running: return "It does not wait: \(job.owner ?? "a node") works on it."
+        case .waiting: break
+        }
+        guard let host, host.deletedAt == nil else { return "Its host was deleted; the next attempt cancels it." }
+        guard host.connection == .connected else { return "Host \(hostName) is \(host.connection.rawValue)." }
+        guard host.libvirtAnswers else { return "libvirt on host \(hostName) does not answer." }
+        return job.lastError.map { "The latest attempt failed: \($0)" } ?? "It is due."
+    }
+
+    package var wokenBy: [String] {
+        guard !job.state.isEnded else { return [] }
+        return [
+            "the next session of host \(hostName)", "libvirt on host \(hostName) answering again",
+            "roost gc run \(job.id)", "its next attempt, at the latest",
+        ]
+    }
+
+    package var cancelledBy: [String] {
+        guard !job.state.isEnded else { return [] }
+        var reasons = ["deleting host \(hostName) with --force", "roost gc delete \(job.id)"]
+        if job.kind == .stopVM { reasons.append("deleting VM \(vmName), whose own job then ends the domain") }
+        return reasons
+    }
+}

@@ -1,0 +1,71 @@
+package import Domain
+
+extension Job {
+    /// A new job, due now.
+    static func fresh(
+        _ kind: JobKind, for vm: VM, at placement: Placement, payload: JobPayload, by principal: Principal,
+        ids: any IDSource, now: Timestamp
+    ) -> Job {
+        var payload = payload
+        payload.command = CommandID(from: ids)
+        return Job(
+            id: JobID(from: ids), kind: kind, vm: vm.id, host: placement.host, epoch: placement.epoch,
+            payload: payload, wish: vm.wish, nextAttemptAt: now, requestedBy: principal.name, createdAt: now,
+            updatedAt: now)
+    }
+
+    /// This job, ended.
+    func ended(_ end: JobEnd, at now: Timestamp) -> Job {
+        var next = self
+        next.state = .ended(end)
+        next.owner = nil
+        next.endedAt = now
+        return next
+    }
+}
+
+extension Transaction {
+    /// Ends a job from outside its worker: a later wish, a deletion, a hand. Whoever works on it can write nothing more.
+    @discardableResult
+    func end(_ job: Job, as end: JobEnd) throws -> Job {
+        guard !job.state.isEnded else { return job }
+        let stored = try replace(job.ended(end, at: now), atRevision: job.revision)
+        try announceEnd(of: stored, end)
+        return stored
+    }
+
+    /// Ends a job as its worker; false if the lease is lost, and then nothing of this transaction may be kept.
+    func end(_ job: Job, underLease token: Int64, as end: JobEnd) throws {
+        guard let stored = try replace(job.ended(end, at: now), underLease: token) else { throw LeaseLost() }
+        try announceEnd(of: stored, end)
+    }
+
+    /// Leaves a stop or destroy to a GC job. One that waits for the same already takes on the stronger wish.
+    func leave(_ job: Job) throws -> Job {
+        let there = try enqueue(job)
+        guard there.id != job.id else {
+            try append(
+                Event(
+                    kind: "job.waiting", vm: job.vm, host: job.host, job: job.id, epoch: job.epoch,
+                    message: "GC job \(job.kind.label) was left for its host.", principal: job.requestedBy))
+            return job
+        }
+        guard let wanted = job.payload.mode, let has = there.payload.mode, wanted > has else { return there }
+        var stronger = there
+        stronger.payload.mode = wanted
+        stronger.payload.timeout = job.payload.timeout
+        stronger.payload.command = job.payload.command
+        return try replace(stronger, atRevision: there.revision)
+    }
+
+    private func announceEnd(of job: Job, _ end: JobEnd) throws {
+        try append(
+            Event(
+                kind: "job.\(end.verdict.rawValue)", vm: job.vm, host: job.host, job: job.id, epoch: job.epoch,
+                message: end.fault?.message ?? "\(job.kind.label) ended: \(end.outcome.rawValue).",
+                principal: job.requestedBy))
+    }
+}
+
+/// The worker's lease was taken over or its job was ended by somebody else; what it wanted to write is void.
+struct LeaseLost: Error {}

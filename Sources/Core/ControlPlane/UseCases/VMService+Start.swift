@@ -1,0 +1,96 @@
+package import Domain
+
+extension VMService {
+    /// Accepts a start: grants a placement with a new epoch, and leaves the work to the engine.
+    ///
+    /// Refused with `placement-unresolved` while a domain of the VM may exist anywhere.
+    package func start(_ reference: String, on wanted: String?, by caller: Caller) async throws -> Job {
+        let ids = context.ids
+        return try await context.database.write("vm.start") { tx in
+            if let earlier = try tx.remembered(caller) { return try tx.resolveJob(earlier, .operation) }
+            let vm = try tx.resolveVM(reference)
+            try caller.check(revision: vm.revision)
+            try tx.checkStartable(vm)
+            let image = try tx.resolveImage(vm.image.rawValue)
+            let need = PlacementNeed(cpus: vm.cpus, memory: vm.memory, pool: vm.pool)
+            let host = try tx.placementHost(for: need, wanted: wanted)
+            let placement = Placement(host: host.id, epoch: vm.epoch.next)
+            var next = try vm.after(.startGranted(placement))
+            next.wish += 1
+            if image.kind == .disk { next.pool = vm.pool ?? host.facts?.pool }
+            let job = Job.fresh(
+                .startOperation, for: next, at: placement, payload: JobPayload(), by: caller.principal, ids: ids,
+                now: tx.now)
+            next.operation = job.id
+            _ = try tx.replace(vm, with: next, by: caller.principal)
+            let stored = try tx.enqueue(job)
+            try tx.remember(caller, resource: job.id.rawValue)
+            return stored
+        }
+    }
+}
+
+extension Transaction {
+    /// Throws unless `vm` may get a placement now.
+    fileprivate func checkStartable(_ vm: VM) throws {
+        if let placement = vm.state.placement {
+            let host = try hostName(placement.host)
+            switch vm.state {
+            case .unknown, .stopping, .destroying:
+                throw Fault(
+                    .conflict, .placementUnresolved,
+                    "VM \(vm.name) is \(vm.state.sentence): its domain may still run on host \(host).",
+                    hint: "It can start once \(host) answers, or is fenced: roost host fence \(host) --proof TEXT.")
+            case .starting, .running, .paused, .created, .stopped, .crashed, .destroyed: break
+            }
+        }
+        try checkIdle(vm)
+        switch vm.state {
+        case .created, .stopped, .crashed: break
+        case .starting, .running, .paused, .stopping, .unknown, .destroying, .destroyed:
+            throw Fault.impossible("started", vm)
+        }
+        if let seen = try sightings(of: vm.id).first {
+            let host = try hostName(seen.host)
+            throw Fault(
+                .conflict, seen.epoch > vm.epoch ? .epochConflict : .placementUnresolved,
+                "A domain of VM \(vm.name) with epoch \(seen.epoch) runs on host \(host), where none should be.",
+                hint: "See roost vm show \(vm.name) and roost gc list --vm \(vm.name).")
+        }
+    }
+
+    fileprivate func placementHost(for need: PlacementNeed, wanted: String?) throws -> Host {
+        guard let wanted else {
+            let candidates = try allHosts().map { Candidate(host: $0, allocated: try allocated(on: $0.id)) }
+            return try PlacementChoice.choose(need, among: candidates)
+        }
+        let host = try resolveHost(wanted)
+        let candidate = Candidate(host: host, allocated: try allocated(on: host.id))
+        if let refusal = PlacementChoice.refusal(of: candidate, for: need) { throw refusal }
+        return host
+    }
+
+    /// Throws when an operation is under way on `vm`, and names it.
+    func checkIdle(_ vm: VM) throws {
+        guard let operation = vm.operation else { return }
+        throw Fault(
+            .conflict, .operationInProgress, "Operation \(operation) is under way on VM \(vm.name).",
+            hint: "Wait for it: roost operation wait \(operation).")
+    }
+}
+
+extension Fault {
+    /// The VM's state does not allow it; says what is possible.
+    static func impossible(_ verb: String, _ vm: VM) -> Fault {
+        let possible =
+            switch vm.state {
+            case .created, .stopped, .crashed: "It can be started or deleted."
+            case .starting, .running, .paused, .unknown: "It can be stopped or deleted."
+            case .stopping: "It can be stopped with a stronger mode, or deleted."
+            case .destroying: "It is being deleted."
+            case .destroyed: "It is deleted."
+            }
+        return Fault(
+            .conflict, .invalidState, "VM \(vm.name) is \(vm.state.sentence) and cannot be \(verb).", hint: possible)
+    }
+}

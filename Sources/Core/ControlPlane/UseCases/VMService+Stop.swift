@@ -1,0 +1,116 @@
+package import Domain
+
+/// What a user wants of a stop.
+package struct StopRequest: Sendable {
+    package var mode: StopMode
+    /// The guest's own time for a graceful stop, seconds.
+    package var timeout: Int
+    /// Whether the stop may be left to a GC job when the host cannot be reached or its outcome is unknown.
+    package var isDeferrable: Bool
+    /// Refused unless the VM is placed on this host (id or name).
+    package var expectedHost: String?
+    /// Refused unless the VM's placement has this epoch.
+    package var expectedEpoch: Epoch?
+
+    package static let timeoutLimits = 0...3600
+
+    package init(
+        mode: StopMode = .grace, timeout: Int = 120, isDeferrable: Bool = false, expectedHost: String? = nil,
+        expectedEpoch: Epoch? = nil
+    ) {
+        self.mode = mode
+        self.timeout = timeout
+        self.isDeferrable = isDeferrable
+        self.expectedHost = expectedHost
+        self.expectedEpoch = expectedEpoch
+    }
+}
+
+extension VMService {
+    /// Accepts a stop. A stop supersedes a start that is under way, and a weaker stop.
+    ///
+    /// When the host cannot be asked: refused with `host-unreachable`, or, if deferrable, the VM is `stopping` and a GC job
+    /// waits for the host; the operation has ended then, with outcome `deferred`.
+    package func stop(_ reference: String, _ request: StopRequest, by caller: Caller) async throws -> Job {
+        guard StopRequest.timeoutLimits.contains(request.timeout) else {
+            throw Fault.invalid("timeout", "must be from 0 to \(StopRequest.timeoutLimits.upperBound) seconds.")
+        }
+        let ids = context.ids
+        return try await context.database.write("vm.stop") { tx in
+            if let earlier = try tx.remembered(caller) { return try tx.resolveJob(earlier, .operation) }
+            let vm = try tx.resolveVM(reference)
+            try caller.check(revision: vm.revision)
+            guard let placement = vm.state.placement, vm.state.label != .destroying else {
+                throw Fault.impossible("stopped", vm)
+            }
+            try tx.check(request, against: placement, of: vm)
+            try tx.supersede(vm, withStop: request.mode)
+            let lost = try tx.reasonUnreachable(placement.host)
+            if let lost, !request.isDeferrable { throw try tx.unreachable(placement.host, lost, "stop") }
+
+            var next = try vm.after(.stopRequested)
+            if let lost { next = try next.after(.hostLost(lost)) }
+            next.wish += 1
+            let payload = JobPayload(
+                mode: request.mode, timeout: request.timeout, isDeferrable: request.isDeferrable)
+            let operation = Job.fresh(
+                .stopOperation, for: next, at: placement, payload: payload, by: caller.principal, ids: ids, now: tx.now)
+            next.operation = lost == nil ? operation.id : nil
+            let stored = try tx.replace(vm, with: next, by: caller.principal)
+            try tx.remember(caller, resource: operation.id.rawValue)
+            guard lost != nil else { return try tx.enqueue(operation) }
+            _ = try tx.leave(
+                .fresh(
+                    .stopVM, for: stored, at: placement, payload: payload, by: caller.principal, ids: ids, now: tx.now))
+            return try tx.enqueue(operation.ended(JobEnd(.succeeded, .deferred), at: tx.now))
+        }
+    }
+}
+
+extension Transaction {
+    fileprivate func check(_ request: StopRequest, against placement: Placement, of vm: VM) throws {
+        if let wanted = request.expectedHost, try resolveHost(wanted).id != placement.host {
+            throw Fault(
+                .conflict, .superseded, "VM \(vm.name) is on host \(try hostName(placement.host)), not on \(wanted).",
+                hint: "Read the VM again and decide on what it is now.")
+        }
+        if let wanted = request.expectedEpoch, wanted != placement.epoch {
+            throw Fault(
+                .conflict, .staleEpoch, "VM \(vm.name) has epoch \(placement.epoch), not \(wanted).",
+                hint: "Read the VM again and decide on what it is now.")
+        }
+    }
+
+    /// Ends the operation under way if a stop of `mode` is the later and stronger wish; refuses otherwise.
+    fileprivate func supersede(_ vm: VM, withStop mode: StopMode) throws {
+        guard let id = vm.operation, let job = try job(id), !job.state.isEnded else { return }
+        switch job.kind {
+        case .startOperation: break
+        case .stopOperation:
+            guard mode > (job.payload.mode ?? .grace) else { return try checkIdle(vm) }
+        case .destroyOperation, .stopVM, .destroyVM: return try checkIdle(vm)
+        }
+        try end(job, as: JobEnd(.superseded, .superseded))
+    }
+
+    /// Why `host` cannot be asked now; nil if it can.
+    func reasonUnreachable(_ host: HostID) throws -> WaitReason? {
+        guard let host = try self.host(host), host.deletedAt == nil else { return .hostDeleted }
+        guard host.connection == .connected else { return .hostDisconnected }
+        return host.libvirtAnswers ? nil : .libvirtUnavailable
+    }
+
+    func unreachable(_ host: HostID, _ reason: WaitReason, _ verb: String) throws -> Fault {
+        let name = try hostName(host)
+        return switch reason {
+        case .libvirtUnavailable:
+            Fault(
+                .unavailable, .libvirtUnavailable, "libvirt on host \(name) does not answer.",
+                hint: "Start libvirtd there, or let the \(verb) wait for it with --defer.")
+        case .hostDisconnected, .outcomeUnknown, .hostDeleted:
+            Fault(
+                .unavailable, .hostUnreachable, "Host \(name) cannot be reached.",
+                hint: "Try again when it is back, or let the \(verb) wait for it with --defer.")
+        }
+    }
+}

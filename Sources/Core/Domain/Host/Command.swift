@@ -1,0 +1,146 @@
+/// What a management node asks of an agent. Every command names the VM and the epoch that it was decided for.
+package enum HostCommand: Hashable, Sendable {
+    case start(StartVMCommand)
+    case stop(StopVMCommand)
+    case destroy(DestroyVMCommand)
+
+    package var vm: VMID {
+        switch self {
+        case .start(let command): command.vm
+        case .stop(let command): command.vm
+        case .destroy(let command): command.vm
+        }
+    }
+
+    package var epoch: Epoch {
+        switch self {
+        case .start(let command): command.epoch
+        case .stop(let command): command.epoch
+        case .destroy(let command): command.epoch
+        }
+    }
+
+    package var label: String {
+        switch self {
+        case .start: "start"
+        case .stop: "stop"
+        case .destroy: "destroy"
+        }
+    }
+}
+
+/// Starts a domain of `epoch`. Refused once the agent has seen a higher epoch, or a stop of this one.
+package struct StartVMCommand: Hashable, Sendable {
+    package let vm: VMID
+    package let epoch: Epoch
+    package let name: String
+    package let cpus: Int
+    package let memory: Int  // MiB
+    package let image: ImageSource
+
+    package init(vm: VMID, epoch: Epoch, name: String, cpus: Int, memory: Int, image: ImageSource) {
+        self.vm = vm
+        self.epoch = epoch
+        self.name = name
+        self.cpus = cpus
+        self.memory = memory
+        self.image = image
+    }
+}
+
+/// The image a domain is made from; the agent fetches files that it does not hold yet from the server.
+package struct ImageSource: Hashable, Sendable {
+    package let id: ImageID
+    package let kind: Image.Kind
+    package let commandLine: String
+    package let files: [ImageFile]
+
+    package init(id: ImageID, kind: Image.Kind, commandLine: String, files: [ImageFile]) {
+        self.id = id
+        self.kind = kind
+        self.commandLine = commandLine
+        self.files = files
+    }
+}
+
+/// Stops the domain of `epoch` and of no other.
+package struct StopVMCommand: Hashable, Sendable {
+    package let vm: VMID
+    package let epoch: Epoch
+    package let mode: StopMode
+    /// How long a graceful stop waits for the guest.
+    package let timeout: Duration
+    /// Whether a missing domain is success (`notFound`) rather than the error `domain-not-found`.
+    package let ignoreNotFound: Bool
+
+    package init(vm: VMID, epoch: Epoch, mode: StopMode, timeout: Duration, ignoreNotFound: Bool) {
+        self.vm = vm
+        self.epoch = epoch
+        self.mode = mode
+        self.timeout = timeout
+        self.ignoreNotFound = ignoreNotFound
+    }
+}
+
+/// Cuts the power of the domain of `epoch`, if there is one, and removes what the VM holds on the host.
+package struct DestroyVMCommand: Hashable, Sendable {
+    package let vm: VMID
+    package let epoch: Epoch
+    package let removesDisk: Bool
+
+    package init(vm: VMID, epoch: Epoch, removesDisk: Bool) {
+        self.vm = vm
+        self.epoch = epoch
+        self.removesDisk = removesDisk
+    }
+}
+
+/// What a command achieved, as the agent tells it.
+package struct CommandResult: Hashable, Sendable, Codable {
+    package let effect: Effect
+    /// The agent's count when it saw the effect, on the scale of its reports.
+    package let sequence: Int64
+
+    package enum Effect: String, CaseIterable, Sendable, Codable {
+        case started
+        case stopped
+        /// No domain, and libvirt did answer; what the VM held on the host is cleaned up all the same.
+        case notFound
+        case destroyed
+    }
+
+    package init(effect: Effect, sequence: Int64) {
+        self.effect = effect
+        self.sequence = sequence
+    }
+}
+
+/// The end of a command on the agent: a result, or why there is none.
+package enum CommandOutcome: Hashable, Sendable, Codable {
+    case done(CommandResult)
+    /// The agent refused; it touched nothing.
+    case rejected(Fault)
+    /// The agent tried, and its effect did not come about; for a start: no domain was left behind.
+    case failed(Fault)
+}
+
+/// Every command has one of four ends, seen from the management node.
+package enum CommandEnd: Hashable, Sendable {
+    case done(CommandResult)
+    /// It never left this node.
+    case notSent(Fault)
+    /// The agent refused; it touched nothing.
+    case rejected(Fault)
+    /// The agent tried, and its effect did not come about.
+    case failed(Fault)
+    /// It may or may not take effect, now or later. Settled by asking the agent, never by assumption.
+    case outcomeUnknown(Fault)
+
+    package init(_ outcome: CommandOutcome) {
+        switch outcome {
+        case .done(let result): self = .done(result)
+        case .rejected(let fault): self = .rejected(fault)
+        case .failed(let fault): self = .failed(fault)
+        }
+    }
+}

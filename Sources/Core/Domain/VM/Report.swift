@@ -1,0 +1,83 @@
+/// What an agent saw of one domain.
+package struct DomainReport: Hashable, Sendable {
+    package let vm: VMID
+    package let epoch: Epoch
+    package let state: DomainState
+    package let host: HostID
+    package let observation: Observation
+    /// Whether it tells of a change that libvirt announced: then a domain that is gone was really there before. An
+    /// inventory only shows that there is none.
+    package let isEvent: Bool
+
+    package init(
+        vm: VMID, epoch: Epoch, state: DomainState, host: HostID, observation: Observation, isEvent: Bool
+    ) {
+        self.vm = vm
+        self.epoch = epoch
+        self.state = state
+        self.host = host
+        self.observation = observation
+        self.isEvent = isEvent
+    }
+
+    package var placement: Placement { Placement(host: host, epoch: epoch) }
+}
+
+/// A domain as libvirt shows it. *Gone* is an answer of a libvirt that is up; silence is never a state.
+package enum DomainState: Hashable, Sendable {
+    case running
+    case paused
+    case gone(StopCause)
+
+    package var isLive: Bool {
+        switch self {
+        case .running, .paused: true
+        case .gone: false
+        }
+    }
+}
+
+/// What a report does to the record.
+package enum ReportDecision: Hashable, Sendable {
+    /// The record moves on.
+    case advance(VMEvent)
+    /// The record stays, and the report agrees with it.
+    case confirmed
+    /// The report may not change the record.
+    case ignored(IgnoreReason)
+    /// A live domain where none should be: shown on the VM, removed only by a job that names its epoch.
+    case conflict
+}
+
+package enum IgnoreReason: String, CaseIterable, Sendable {
+    /// The placement is another one: what is gone there was not the VM's any more.
+    case notPlacedThere = "not-placed-there"
+    /// It was collected before the last fact that was applied.
+    case stale
+    /// No domain was seen yet, and an operation's command may still be on its way; that command settles it.
+    case startUnsettled = "start-unsettled"
+}
+
+extension VM {
+    /// What `report` does to this record. Pure and total; a report never moves ownership.
+    package func decide(on report: DomainReport) -> ReportDecision {
+        guard let placement = state.placement, placement == report.placement else {
+            return report.state.isLive ? .conflict : .ignored(.notPlacedThere)
+        }
+        if let observed, report.observation < observed { return .ignored(.stale) }
+        switch report.state {
+        case .running: return seen(.running)
+        case .paused: return seen(.paused)
+        case .gone(let cause):
+            // Without an operation in flight no start of this epoch can be on its way: the agent lists the VMs that it has
+            // commands for, and those are not reported as gone.
+            let isProven = domainSeen || report.isEvent || operation == nil
+            return isProven ? .advance(.gone(cause)) : .ignored(.startUnsettled)
+        }
+    }
+
+    private func seen(_ seen: VMEvent.SeenAs) -> ReportDecision {
+        guard let next = try? after(.seen(seen)) else { return .conflict }
+        return next == self ? .confirmed : .advance(.seen(seen))
+    }
+}

@@ -1,0 +1,90 @@
+/// The record of a virtual machine, as the database holds it.
+package struct VM: Hashable, Sendable {
+    package let id: VMID
+    /// Unique among VMs that are not destroyed.
+    package var name: String
+    package var image: ImageID
+    package var cpus: Int
+    package var memory: Int  // MiB
+    package var state: VMState
+    /// The highest epoch ever granted to this VM.
+    package var epoch: Epoch
+    /// The host of the latest placement, also after it was given up; its pool holds the root disk.
+    package var lastHost: HostID?
+    /// The pool in which the root disk lies; nil until the first start made one, and for images without a disk.
+    package var pool: PoolID?
+    /// Whether an agent ever confirmed a domain of the present placement. Until then its absence from an inventory
+    /// proves nothing: the start may still be on its way.
+    package var domainSeen: Bool
+    /// The latest fact applied to the present placement; an older one is a stale fact and changes nothing.
+    package var observed: Observation?
+    /// The operation that is under way, if any. One at a time.
+    package var operation: JobID?
+    /// Counts what users asked for; work queued for an earlier wish yields to a later one.
+    package var wish: Int
+    /// Rises with every change of the record.
+    package var revision: Int
+    package let createdAt: Timestamp
+    package var updatedAt: Timestamp
+
+    package init(
+        id: VMID, name: String, image: ImageID, cpus: Int, memory: Int, state: VMState = .created,
+        epoch: Epoch = .none, lastHost: HostID? = nil, pool: PoolID? = nil, domainSeen: Bool = false,
+        observed: Observation? = nil, operation: JobID? = nil, wish: Int = 0, revision: Int = 1,
+        createdAt: Timestamp, updatedAt: Timestamp
+    ) {
+        self.id = id
+        self.name = name
+        self.image = image
+        self.cpus = cpus
+        self.memory = memory
+        self.state = state
+        self.epoch = epoch
+        self.lastHost = lastHost
+        self.pool = pool
+        self.domainSeen = domainSeen
+        self.observed = observed
+        self.operation = operation
+        self.wish = wish
+        self.revision = revision
+        self.createdAt = createdAt
+        self.updatedAt = updatedAt
+    }
+
+    /// The record after `event`.
+    ///
+    /// Pure: store it with a conditional write, then act on what was stored. `revision` and `updatedAt` are the store's.
+    package func after(_ event: VMEvent) throws(IllegalTransition) -> VM {
+        var next = self
+        next.state = try state.after(event)
+        if let placement = next.state.placement, placement != state.placement {
+            next.epoch = max(epoch, placement.epoch)
+            next.lastHost = placement.host
+            next.domainSeen = false
+            next.observed = nil
+        }
+        switch event {
+        case .started, .seen: next.domainSeen = true
+        case .startGranted, .startRefused, .stopRequested, .stopGivenUp, .stopped, .gone, .hostLost, .hostAnswers,
+            .fenced, .destroyRequested, .destroyed:
+            break
+        }
+        return next
+    }
+}
+
+/// When a fact was collected, in an order that needs no clock: a host's sessions are numbered by the server, and within a
+/// session the agent numbers what it sees.
+package struct Observation: Hashable, Sendable, Codable, Comparable {
+    package let session: Int64
+    package let sequence: Int64
+
+    package init(session: Int64, sequence: Int64) {
+        self.session = session
+        self.sequence = sequence
+    }
+
+    package static func < (left: Observation, right: Observation) -> Bool {
+        (left.session, left.sequence) < (right.session, right.sequence)
+    }
+}

@@ -1,0 +1,134 @@
+extension VMState {
+    /// The state that follows `event`. Pure and total: every pair either has a successor or is refused by name.
+    package func after(_ event: VMEvent) throws(IllegalTransition) -> VMState {
+        switch self {
+        case .created, .stopped, .crashed: try afterAtRest(event)
+        case .starting(let placement): try afterStarting(event, placement)
+        case .running(let placement), .paused(let placement): try afterUp(event, placement)
+        case .stopping(let placement, let waiting): try afterStopping(event, placement, waiting)
+        case .unknown(let placement, let reason): try afterUnknown(event, placement, reason)
+        case .destroying(let placement, let waiting): try afterDestroying(event, placement, waiting)
+        case .destroyed: throw IllegalTransition(state: self, event: event)
+        }
+    }
+
+    private func afterAtRest(_ event: VMEvent) throws(IllegalTransition) -> VMState {
+        switch event {
+        case .startGranted(let placement): .starting(placement)
+        case .destroyRequested: .destroying(nil, waiting: nil)
+        case .started, .startRefused, .stopRequested, .stopGivenUp, .stopped, .seen, .gone, .hostLost, .hostAnswers,
+            .fenced, .destroyed:
+            throw IllegalTransition(state: self, event: event)
+        }
+    }
+
+    private func afterStarting(_ event: VMEvent, _ placement: Placement) throws(IllegalTransition) -> VMState {
+        switch event {
+        case .started: .running(placement)
+        case .seen(let seen): .up(seen, placement)
+        case .startRefused: .stopped(.startFailed)
+        case .gone(let cause): .down(cause)
+        case .stopped(let cause): .stopped(cause)
+        case .stopRequested: .stopping(placement, waiting: nil)
+        case .hostLost(let reason): .unknown(placement, reason)
+        case .hostAnswers: self
+        case .fenced: .stopped(.hostFenced)
+        case .destroyRequested: .destroying(placement, waiting: nil)
+        case .startGranted, .stopGivenUp, .destroyed: throw IllegalTransition(state: self, event: event)
+        }
+    }
+
+    private func afterUp(_ event: VMEvent, _ placement: Placement) throws(IllegalTransition) -> VMState {
+        switch event {
+        // A report of the domain can overtake the start's own answer, and may know better that it is paused.
+        case .started, .hostAnswers: self
+        case .seen(let seen): .up(seen, placement)
+        case .gone(let cause): .down(cause)
+        case .stopped(let cause): .stopped(cause)
+        case .stopRequested: .stopping(placement, waiting: nil)
+        case .hostLost(let reason): .unknown(placement, reason)
+        case .fenced: .stopped(.hostFenced)
+        case .destroyRequested: .destroying(placement, waiting: nil)
+        case .startGranted, .startRefused, .stopGivenUp, .destroyed:
+            throw IllegalTransition(state: self, event: event)
+        }
+    }
+
+    private func afterStopping(
+        _ event: VMEvent, _ placement: Placement, _ waiting: WaitReason?
+    ) throws(IllegalTransition) -> VMState {
+        switch event {
+        // The later wish wins: neither the answer of an earlier start nor a report revives it.
+        case .started, .seen, .hostAnswers: .stopping(placement, waiting: nil)
+        case .startRefused: .stopped(.startFailed)
+        case .stopped(let cause): .stopped(cause)
+        case .gone(let cause): .stopped(cause.whileStopping)
+        case .stopRequested: .stopping(placement, waiting: waiting)
+        case .stopGivenUp: .unknown(placement, waiting ?? .outcomeUnknown)
+        case .hostLost(let reason): .stopping(placement, waiting: reason)
+        case .fenced: .stopped(.hostFenced)
+        case .destroyRequested: .destroying(placement, waiting: waiting)
+        case .startGranted, .destroyed: throw IllegalTransition(state: self, event: event)
+        }
+    }
+
+    private func afterUnknown(
+        _ event: VMEvent, _ placement: Placement, _ reason: WaitReason
+    ) throws(IllegalTransition) -> VMState {
+        switch event {
+        case .started: .running(placement)
+        case .seen(let seen): .up(seen, placement)
+        case .startRefused: .stopped(.startFailed)
+        case .gone(let cause): .down(cause)
+        case .stopped(let cause): .stopped(cause)
+        case .stopRequested: .stopping(placement, waiting: reason)
+        case .hostLost(let newer): .unknown(placement, newer)
+        // That the host can be asked is not yet an answer about this domain.
+        case .hostAnswers: .unknown(placement, .outcomeUnknown)
+        case .fenced: .stopped(.hostFenced)
+        case .destroyRequested: .destroying(placement, waiting: reason)
+        case .startGranted, .stopGivenUp, .destroyed: throw IllegalTransition(state: self, event: event)
+        }
+    }
+
+    private func afterDestroying(
+        _ event: VMEvent, _ placement: Placement?, _ waiting: WaitReason?
+    ) throws(IllegalTransition) -> VMState {
+        switch event {
+        case .started, .seen, .hostAnswers: .destroying(placement, waiting: nil)
+        case .startRefused, .stopped, .gone: .destroying(nil, waiting: waiting)
+        // Only leftovers remain, and a GC job owns them.
+        case .fenced: .destroyed
+        case .stopRequested, .destroyRequested: self
+        case .hostLost(let reason): .destroying(placement, waiting: reason)
+        case .destroyed: .destroyed
+        case .startGranted, .stopGivenUp: throw IllegalTransition(state: self, event: event)
+        }
+    }
+
+    private static func up(_ seen: VMEvent.SeenAs, _ placement: Placement) -> VMState {
+        switch seen {
+        case .running: .running(placement)
+        case .paused: .paused(placement)
+        }
+    }
+
+    /// The state of a VM whose domain ended without Roost having asked for it.
+    private static func down(_ cause: StopCause) -> VMState {
+        switch cause {
+        case .failed: .crashed(cause)
+        case .requested, .guestShutdown, .domainDestroyed, .foundGone, .hostRebooted, .hostFenced, .startFailed:
+            .stopped(cause)
+        }
+    }
+}
+
+extension StopCause {
+    /// What a report's cause means while Roost is stopping the VM: libvirt announces the end before the stop's own answer.
+    fileprivate var whileStopping: StopCause {
+        switch self {
+        case .requested, .guestShutdown, .domainDestroyed: .requested
+        case .failed, .foundGone, .hostRebooted, .hostFenced, .startFailed: self
+        }
+    }
+}

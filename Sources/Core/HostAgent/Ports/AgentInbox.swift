@@ -1,0 +1,41 @@
+package import Domain
+
+/// What the server asks of the agent over its session. Implemented by `Agent`, called by the link.
+package protocol AgentInbox: Sendable {
+    /// Everything a hello says but for the identity, which the certificate carries. Collects a whole inventory.
+    func hello() async -> HelloContent
+    /// Runs `command` once; a repeat under the same id gives the remembered end, or waits for the run that is under way.
+    func execute(_ command: HostCommand, id: CommandID) async -> CommandOutcome
+    /// What became of command `id`. A command that was never received is refused from now on.
+    func settle(_ id: CommandID) async -> AgentSettlement
+    func collectInventory() async -> Inventory
+    func consoleLog(of vm: VMID, limit: Int) async throws(Fault) -> [UInt8]
+    /// The server has durably taken note of the command's end.
+    func acknowledge(_ id: CommandID) async
+    /// What the agent tells by itself, in the order it happened. One consumer; a new call ends the earlier stream.
+    func reports() -> AsyncStream<AgentReport>
+}
+
+package struct HelloContent: Sendable {
+    package let instance: String
+    package let facts: HostFacts
+    package let inventory: Inventory
+
+    package init(instance: String, facts: HostFacts, inventory: Inventory) {
+        self.instance = instance
+        self.facts = facts
+        self.inventory = inventory
+    }
+}
+
+package enum AgentSettlement: Hashable, Sendable {
+    case ended(CommandOutcome)
+    case neverReceived
+    case underWay
+}
+
+package enum AgentReport: Hashable, Sendable {
+    case domainChanged(VMID, Epoch, DomainState, sequence: Int64)
+    case inventory(Inventory)
+    case lostSight
+}

@@ -1,0 +1,74 @@
+package import Domain
+
+/// libvirt on this host, as the agent needs it.
+///
+/// Every method asks libvirt; none answers from memory. `unreachable` means *cannot see*, which is never *not there*.
+package protocol Hypervisor: Sendable {
+    /// How guests run here, and why so. Probed once.
+    func facts() async throws(HypervisorError) -> HypervisorFacts
+    /// CPUs and memory (MiB) of this host.
+    func capacity() async throws(HypervisorError) -> (cpus: Int, memory: Int)
+    /// All of Roost's domains. One whose metadata cannot be read is listed without its epoch.
+    func domains() async throws(HypervisorError) -> [ObservedDomain]
+    /// The domain of `vm`, or nil when libvirt answered that there is none.
+    func domain(of vm: VMID) async throws(HypervisorError) -> ObservedDomain?
+    /// Creates and starts a transient domain whose metadata carries the epoch. On an error no domain is left.
+    func start(_ spec: DomainSpec) async throws(HypervisorError)
+    /// Presses the guest's power button (ACPI); returns at once.
+    func pressPowerButton(of vm: VMID) async throws(HypervisorError)
+    /// Ends the domain at once. `noDomain` when there is none.
+    func cutPower(of vm: VMID) async throws(HypervisorError)
+    /// Kills the QEMU process of `vm` when libvirt cannot end it; returns when the process is gone.
+    func killProcess(of vm: VMID) async throws(HypervisorError)
+    /// What happens to Roost's domains, and to the connection, from now on. One consumer.
+    func events() -> AsyncStream<HypervisorEvent>
+}
+
+package enum HypervisorError: Error, Hashable, Sendable {
+    /// libvirt does not answer: nothing can be said about any domain.
+    case unreachable(String)
+    /// libvirt answered that there is no such domain.
+    case noDomain
+    /// libvirt answered with an error.
+    case failed(String)
+}
+
+package enum HypervisorEvent: Hashable, Sendable {
+    /// `epoch` is nil when it could not be read; an inventory is due then.
+    case changed(VMID, Epoch?, DomainState)
+    /// The connection is there (again): an inventory is due.
+    case connected
+    /// The connection is lost: nothing can be seen.
+    case disconnected(String)
+}
+
+/// A domain to be started.
+package struct DomainSpec: Hashable, Sendable {
+    package let vm: VMID
+    package let epoch: Epoch
+    package let name: String
+    package let cpus: Int
+    package let memory: Int  // MiB
+    package let boot: BootFiles
+    /// Where QEMU writes what the guest says on its serial console; appended to.
+    package let consoleLog: String
+
+    package init(
+        vm: VMID, epoch: Epoch, name: String, cpus: Int, memory: Int, boot: BootFiles, consoleLog: String
+    ) {
+        self.vm = vm
+        self.epoch = epoch
+        self.name = name
+        self.cpus = cpus
+        self.memory = memory
+        self.boot = boot
+        self.consoleLog = consoleLog
+    }
+}
+
+/// What a domain boots from: absolute paths on this host.
+package enum BootFiles: Hashable, Sendable {
+    case kernel(kernel: String, initrd: String, commandLine: String)
+    /// A qcow2 overlay.
+    case disk(String)
+}

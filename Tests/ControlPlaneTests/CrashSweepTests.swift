@@ -1,0 +1,140 @@
+import ControlPlane
+import Domain
+import Synchronization
+import Testing
+
+/// A store whose process dies at one of its commits: before it, or after it and before anybody hears of it.
+private final class MortalDatabase: Database {
+    private struct State {
+        var commitsLeft: Int
+        var isDead = false
+    }
+
+    let inner: any Database
+    private let diesAfterCommit: Bool
+    private let state: Mutex<State>
+
+    init(_ inner: any Database, dyingAt commit: Int, afterIt: Bool) {
+        self.inner = inner
+        diesAfterCommit = afterIt
+        state = Mutex(State(commitsLeft: commit))
+    }
+
+    var isDead: Bool { state.withLock { $0.isDead } }
+
+    func write<Result: Sendable>(
+        _ label: String, _ body: @escaping @Sendable (any Transaction) throws -> Result
+    ) async throws -> Result {
+        let isLast = try state.withLock { state in
+            if state.isDead { throw ProcessDied() }
+            state.commitsLeft -= 1
+            if state.commitsLeft == 0 { state.isDead = true }
+            return state.isDead
+        }
+        if isLast, !diesAfterCommit { throw ProcessDied() }
+        let result = try await inner.write(label, body)
+        if isLast { throw ProcessDied() }
+        return result
+    }
+
+    func read<Result: Sendable>(_ body: @escaping @Sendable (any Transaction) throws -> Result) async throws -> Result {
+        if isDead { throw ProcessDied() }
+        return try await inner.read(body)
+    }
+}
+
+private struct ProcessDied: Error {}
+
+@Suite struct CrashSweepTests {
+    private let caller = Rig.operatorCaller
+
+    @Test(arguments: [false, true])
+    func `a server that dies at any commit of the deferred path ends it after a restart`(afterCommit: Bool) async throws {
+        var commit = 1
+        var survived = false
+        while !survived {
+            let rig = try await Rig()
+            try await prepare(rig)
+            survived = try await runDeferredStop(on: rig, dyingAt: commit, afterCommit)
+            commit += 1
+        }
+        #expect(commit > 6, "the path has fewer commits than it must have")
+    }
+
+    /// VM `v` runs on A, which is then cut off.
+    private func prepare(_ rig: Rig) async throws {
+        let engine = rig.startEngine()
+        defer { engine.cancel() }
+        try await rig.connect(rigHostA)
+        try await rig.connect(rigHostB)
+        _ = try await rig.runningVM()
+        try await rig.cut(rigHostA)
+    }
+
+    /// Runs the path on a server that dies at `commit`, then on its successor; true if it did not die.
+    private func runDeferredStop(on rig: Rig, dyingAt commit: Int, _ afterCommit: Bool) async throws -> Bool {
+        let mortal = MortalDatabase(rig.database, dyingAt: commit, afterIt: afterCommit)
+        let first = rig.context.replacing(database: mortal)
+        let engine = Task { try await JobEngine(first).run() }
+        try? await stopLater(on: rig, first, mortal)
+        engine.cancel()
+        _ = await engine.result
+        // The successor: no session survives the process, and the client repeats what it got no answer to.
+        try await rig.sessions.forgetSessions()
+        rig.hosts.change(rigHostA) { $0.isConnected = false }
+        let successor = rig.startEngine()
+        defer { successor.cancel() }
+        let state = try await rig.vm().state
+        if state.label == .unknown || state.label == .running {
+            _ = try await rig.vms.stop("v", StopRequest(mode: .cold, isDeferrable: true), by: caller)
+        }
+        try await rig.connect(rigHostA)
+        _ = try await eventually("the stop has ended after a death at commit \(commit)") {
+            let jobs = try await rig.gcJobs()
+            return !jobs.isEmpty && jobs.allSatisfy { $0.state.isEnded } ? true : nil
+        }
+        let vm = try await rig.vm()
+        #expect(vm.state.label == .stopped, "commit \(commit)")
+        #expect(vm.operation == nil, "commit \(commit)")
+        #expect(rig.hosts.host(rigHostA).domains.isEmpty, "commit \(commit)")
+        let starts = rig.hosts.log.filter { $0 == "A start 1" }
+        #expect(starts.count == 1)
+        return !mortal.isDead
+    }
+
+    /// The deferred stop, accepted and carried out by the server that `context` is, for as long as it lives.
+    private func stopLater(on rig: Rig, _ context: Context, _ mortal: MortalDatabase) async throws {
+        _ = try await VMService(context).stop("v", StopRequest(mode: .cold, isDeferrable: true), by: caller)
+        try await rig.connect(rigHostA, as: HostSessionService(context))
+        _ = try await eventually("dead or done") {
+            if mortal.isDead { return true }
+            let jobs = try await rig.gcJobs()
+            return jobs.count == 1 && jobs[0].state.isEnded ? true : nil
+        }
+    }
+}
+
+extension Context {
+    func replacing(database: any Database) -> Context {
+        Context(
+            database: database, sessions: sessions, time: time, ids: ids, random: random, faults: faults, feed: feed,
+            settings: settings, logger: logger)
+    }
+}
+
+extension Rig {
+    func connect(_ host: HostID, as service: HostSessionService) async throws {
+        let hello = AgentHello(
+            host: host, protocolVersion: HostSessionService.protocolVersion, instance: "i",
+            facts: HostFacts(
+                cpus: 8, memory: 8192, agentVersion: "test",
+                hypervisor: HypervisorFacts(domainType: "qemu", reason: "", libvirtVersion: "", qemuVersion: ""),
+                pool: hosts.host(host).pool), inventory: hosts.inventory(host))
+        let grant = try await service.open(hello)
+        hosts.change(host) {
+            $0.isConnected = true
+            $0.session = grant.session
+        }
+        try await service.established(grant, hello: hello)
+    }
+}

@@ -1,0 +1,75 @@
+import Domain
+
+let hostA = HostID(trusted: "aaaaaaaa-0000-4000-8000-000000000001")
+let hostB = HostID(trusted: "bbbbbbbb-0000-4000-8000-000000000002")
+let someVM = VMID(trusted: "cccccccc-0000-4000-8000-000000000003")
+
+/// One of every state, placed on host A with epoch 5 where it has a placement.
+let allStates: [VMState] = {
+    let here = Placement(host: hostA, epoch: Epoch(5))
+    return VMState.Label.allCases.flatMap { label -> [VMState] in
+        switch label {
+        case .created: [.created]
+        case .starting: [.starting(here)]
+        case .running: [.running(here)]
+        case .paused: [.paused(here)]
+        case .stopping: [.stopping(here, waiting: nil), .stopping(here, waiting: .hostDisconnected)]
+        case .stopped: [.stopped(.requested)]
+        case .crashed: [.crashed(.failed)]
+        case .unknown: [.unknown(here, .hostDisconnected)]
+        case .destroying:
+            [.destroying(here, waiting: nil), .destroying(here, waiting: .hostDisconnected), .destroying(nil, waiting: nil)]
+        case .destroyed: [.destroyed]
+        }
+    }
+}()
+
+/// One of every event, and of each of its meanings.
+let allEvents: [VMEvent] =
+    [
+        .startGranted(Placement(host: hostB, epoch: Epoch(6))), .started, .startRefused, .stopRequested, .stopGivenUp,
+        .hostAnswers, .fenced, .destroyRequested, .destroyed,
+    ] + StopCause.allCases.map { .stopped($0) } + StopCause.allCases.map { .gone($0) }
+    + VMEvent.SeenAs.allCases.map { .seen($0) } + WaitReason.allCases.map { .hostLost($0) }
+
+extension VMState {
+    var text: String {
+        var parts: [String] = []
+        if let placement { parts.append("\(placement.host == hostA ? "A" : "B"):\(placement.epoch)") }
+        if let waiting { parts.append("waiting=\(waiting.rawValue)") }
+        if let cause { parts.append("cause=\(cause.rawValue)") }
+        return parts.isEmpty ? label.rawValue : "\(label.rawValue)(\(parts.joined(separator: " ")))"
+    }
+}
+
+extension VMEvent {
+    var text: String {
+        switch self {
+        case .startGranted: "startGranted(B:6)"
+        case .started: "started"
+        case .startRefused: "startRefused"
+        case .stopRequested: "stopRequested"
+        case .stopGivenUp: "stopGivenUp"
+        case .stopped(let cause): "stopped(\(cause.rawValue))"
+        case .seen(let seen): "seen(\(seen.rawValue))"
+        case .gone(let cause): "gone(\(cause.rawValue))"
+        case .hostLost(let reason): "hostLost(\(reason.rawValue))"
+        case .hostAnswers: "hostAnswers"
+        case .fenced: "fenced"
+        case .destroyRequested: "destroyRequested"
+        case .destroyed: "destroyed"
+        }
+    }
+}
+
+func vm(in state: VMState, epoch: Epoch = Epoch(5), domainSeen: Bool = true, operation: JobID? = nil) -> VM {
+    VM(
+        id: someVM, name: "v", image: ImageID(trusted: "dddddddd-0000-4000-8000-000000000004"), cpus: 1, memory: 128,
+        state: state, epoch: epoch, lastHost: hostA, domainSeen: domainSeen,
+        observed: Observation(session: 3, sequence: 10), operation: operation,
+        createdAt: Timestamp(milliseconds: 0), updatedAt: Timestamp(milliseconds: 0))
+}
+
+func padded(_ text: String, _ width: Int) -> String {
+    text + String(repeating: " ", count: max(1, width - text.count))
+}
