@@ -1,0 +1,40 @@
+import Domain
+
+/// The database's shape: brought up to date when the store opens, never changed otherwise.
+enum Schema {
+    /// In order. A migration that was released is never changed: databases have run it.
+    static let migrations: [Migration] = [.records]
+
+    static var newest: Int { migrations.map(\.version).max() ?? 0 }
+
+    /// Runs what this database has not run yet, inside the caller's transaction; returns the names of what ran.
+    ///
+    /// A database from a newer release is refused, and left as it is.
+    static func migrate(_ sql: any SQLConnection, now: Timestamp) throws -> [String] {
+        try sql.execute(
+            """
+            CREATE TABLE IF NOT EXISTS schema_version (
+                version BIGINT NOT NULL PRIMARY KEY,
+                name TEXT NOT NULL,
+                applied_at BIGINT NOT NULL
+            )
+            """)
+        let rows = try sql.query("SELECT COALESCE(MAX(version), 0) AS version FROM schema_version")
+        let present = try rows.first.map { try RowReader("schema", key: "version", $0).int("version") } ?? 0
+        guard present <= newest else {
+            throw Fault(
+                .unavailable, .storeUnavailable,
+                "The database is from a newer release of Roost: its schema has version \(present), and this release "
+                    + "knows versions up to \(newest).",
+                hint: "Run that newer release, or restore a backup that this release made.")
+        }
+        let due = migrations.filter { $0.version > present }
+        for migration in due {
+            try migration.apply(to: sql)
+            try sql.execute(
+                "INSERT INTO schema_version (version, name, applied_at) VALUES (?, ?, ?)",
+                SQLValue(migration.version), SQLValue(migration.name), SQLValue(now))
+        }
+        return due.map(\.name)
+    }
+}

@@ -1,0 +1,50 @@
+import ControlPlane
+import Domain
+
+/// Rows of `event`.
+///
+/// An id is taken from a counter row, which the transaction holds until it commits: so ids rise in commit order also
+/// where several writers append, and no id is missing or used twice.
+extension SQLTransaction: EventLog {
+    func append(_ event: Event) throws {
+        let counted = try sql.query("UPDATE counter SET value = value + 1 WHERE name = 'event' RETURNING name, value")
+        guard let row = counted.first else {
+            throw Fault(
+                .bug, .internalError, "The database has lost its count of events.",
+                hint: "It was changed by something other than Roost: restore it from a backup.")
+        }
+        let id = try RowReader("counter", key: "name", row).integer("value")
+        try sql.execute(
+            """
+            INSERT INTO event (id, recorded_at, kind, vm, host, job, epoch, message, principal)
+            VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
+            """,
+            SQLValue(id), SQLValue(now), SQLValue(event.kind), SQLValue(event.vm), SQLValue(event.host),
+            SQLValue(event.job), SQLValue(event.epoch?.rawValue), SQLValue(event.message), SQLValue(event.principal))
+        noteEvent(NumberedEvent(id: id, at: now, event: event))
+    }
+
+    func events(after id: Int64, limit: Int) throws -> [NumberedEvent] {
+        try sql.query(
+            """
+            SELECT id, recorded_at, kind, vm, host, job, epoch, message, principal FROM event
+            WHERE id > ? ORDER BY id LIMIT ?
+            """, SQLValue(id), SQLValue(limit)
+        ).map(Self.numberedEvent)
+    }
+
+    func latestEventID() throws -> Int64 {
+        let rows = try sql.query("SELECT name, value FROM counter WHERE name = 'event'")
+        return try rows.first.map { try RowReader("counter", key: "name", $0).integer("value") } ?? 0
+    }
+
+    private static func numberedEvent(_ row: SQLRow) throws -> NumberedEvent {
+        let read = RowReader("event", row)
+        return NumberedEvent(
+            id: try read.integer("id"), at: try read.time("recorded_at"),
+            event: Event(
+                kind: try read.text("kind"), vm: try read.optionalID("vm"), host: try read.optionalID("host"),
+                job: try read.optionalID("job"), epoch: try read.optionalInteger("epoch").map(Epoch.init),
+                message: try read.text("message"), principal: try read.text("principal")))
+    }
+}

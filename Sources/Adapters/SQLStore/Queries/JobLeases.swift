@@ -1,0 +1,79 @@
+import ControlPlane
+import Domain
+
+/// The job engine's part of `JobTable`: who works on what, and which steps are done.
+extension SQLTransaction {
+    func claimDueJobs(owner: String, limit: Int) throws -> [Job] {
+        // The outer state matters: where claimers run at once, both may choose a row, and the later one looks again.
+        let claimed = try sql.query(
+            """
+            UPDATE job SET state = 'running', owner = ?, lease_token = lease_token + 1, attempts = attempts + 1,
+                revision = revision + 1, updated_at = ?
+            WHERE state = 'waiting' AND id IN
+                (SELECT id FROM job WHERE state = 'waiting' AND next_attempt_at <= ?
+                ORDER BY next_attempt_at, created_at, id LIMIT ?)
+            RETURNING \(JobRows.columns)
+            """, SQLValue(owner), SQLValue(now), SQLValue(now), SQLValue(limit))
+        return try claimed.map(JobRows.record).sorted {
+            ($0.nextAttemptAt, $0.createdAt, $0.id) < ($1.nextAttemptAt, $1.createdAt, $1.id)
+        }
+    }
+
+    func nextDueTime() throws -> Timestamp? {
+        let rows = try sql.query("SELECT MIN(next_attempt_at) AS due FROM job WHERE state = 'waiting'")
+        return try rows.first.flatMap { try RowReader("job", $0).optionalTime("due") }
+    }
+
+    func wakeJobs(on host: HostID) throws -> Int {
+        let woken = try sql.execute(
+            """
+            UPDATE job SET next_attempt_at = CASE WHEN next_attempt_at > ? THEN ? ELSE next_attempt_at END,
+                revision = revision + 1, updated_at = ?
+            WHERE host = ? AND state = 'waiting'
+            """, SQLValue(now), SQLValue(now), SQLValue(now), SQLValue(host))
+        if woken > 0 { noteJobs() }
+        return woken
+    }
+
+    func takeOverLeases(except owner: String) throws -> Int {
+        let taken = try sql.execute(
+            """
+            UPDATE job SET state = 'waiting', owner = NULL, next_attempt_at = ?, revision = revision + 1, updated_at = ?
+            WHERE state = 'running' AND (owner IS NULL OR owner <> ?)
+            """, SQLValue(now), SQLValue(now), SQLValue(owner))
+        if taken > 0 { noteJobs() }
+        return taken
+    }
+
+    func stepOutput(of job: JobID, named step: String) throws -> String? {
+        try sql.query("SELECT job, output FROM job_step WHERE job = ? AND name = ?", SQLValue(job), SQLValue(step))
+            .first
+            .map { try RowReader("step of job", key: "job", $0).text("output") }
+    }
+
+    func steps(of job: JobID) throws -> [JobStep] {
+        try sql.query(
+            "SELECT job, name, output, recorded_at FROM job_step WHERE job = ? ORDER BY number", SQLValue(job)
+        )
+        .map { row in
+            let read = RowReader("step of job", key: "job", row)
+            return JobStep(
+                name: try read.text("name"), output: try read.text("output"), at: try read.time("recorded_at"))
+        }
+    }
+
+    func recordStep(_ output: String, of job: JobID, named step: String, underLease token: Int64) throws -> Bool {
+        // Writes the row unchanged, so that nobody can take the lease over before this transaction commits.
+        let held = try sql.execute(
+            "UPDATE job SET lease_token = lease_token WHERE id = ? AND state = 'running' AND lease_token = ?",
+            SQLValue(job), SQLValue(token))
+        guard held == 1 else { return false }
+        try sql.execute(
+            """
+            INSERT INTO job_step (job, name, number, output, recorded_at)
+            VALUES (?, ?, (SELECT COUNT(*) + 1 FROM job_step WHERE job = ?), ?, ?)
+            ON CONFLICT (job, name) DO UPDATE SET output = excluded.output, recorded_at = excluded.recorded_at
+            """, SQLValue(job), SQLValue(step), SQLValue(job), SQLValue(output), SQLValue(now))
+        return true
+    }
+}

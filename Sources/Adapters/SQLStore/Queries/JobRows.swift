@@ -1,0 +1,158 @@
+import ControlPlane
+import Domain
+
+/// Rows of `job` as records.
+enum JobRows {
+    /// Written once.
+    static let fixed = [
+        "id", "revision", "created_at", "kind", "vm", "host", "epoch", "wish", "requested_by", "unique_key",
+    ]
+    static let changing = [
+        "payload", "state", "verdict", "outcome", "fault", "attempts", "last_error", "next_attempt_at", "owner",
+        "lease_token", "updated_at", "ended_at",
+    ]
+    static let columns = (fixed + changing).joined(separator: ", ")
+    static let select = "SELECT \(columns) FROM job"
+    static let insert =
+        SQLText.insert(into: "job", fixed + changing) + " ON CONFLICT (unique_key) WHERE state <> 'ended' DO NOTHING"
+    static let update = SQLText.update("job", changing)
+
+    static let list = ListSQL<Job>(
+        noun: "jobs", select: select,
+        filters: [
+            "purpose": JobListFilters.purpose,
+            "kind": JobListFilters.kind,
+            "state": JobListFilters.state,
+            "vm": .reference("vm", to: "vm", where: "state <> 'destroyed'"),
+            "host": .reference("host", to: "host", where: "deleted_at IS NULL"),
+        ],
+        sorts: ["createdAt": .time("created_at"), "updatedAt": .time("updated_at")],
+        record: record)
+
+    /// The stored form of `Job.state` without its end.
+    private enum Phase: String { case waiting, running, ended }
+
+    static func fixedValues(_ job: Job) -> [SQLValue] {
+        [
+            SQLValue(job.id), SQLValue(job.revision), SQLValue(job.createdAt), SQLValue(job.kind), SQLValue(job.vm),
+            SQLValue(job.host), SQLValue(job.epoch), SQLValue(job.wish), SQLValue(job.requestedBy),
+            SQLValue(job.uniqueKey),
+        ]
+    }
+
+    static func changingValues(_ job: Job) throws -> [SQLValue] {
+        let phase: Phase
+        let end: JobEnd?
+        switch job.state {
+        case .waiting: (phase, end) = (.waiting, nil)
+        case .running: (phase, end) = (.running, nil)
+        case .ended(let how): (phase, end) = (.ended, how)
+        }
+        return [
+            SQLValue(try JSONText.encode(job.payload)), SQLValue(phase), SQLValue(end?.verdict.rawValue),
+            SQLValue(end?.outcome.rawValue), SQLValue(try end?.fault.map(JSONText.encode)), SQLValue(job.attempts),
+            SQLValue(job.lastError), SQLValue(job.nextAttemptAt), SQLValue(job.owner), SQLValue(job.leaseToken),
+            SQLValue(job.updatedAt), SQLValue(job.endedAt),
+        ]
+    }
+
+    /// `job` as it is stored now: an ended job has the time of its end, and only a running one has an owner.
+    static func settled(_ job: Job, revision: Int, at now: Timestamp) -> Job {
+        var stored = job
+        stored.revision = revision
+        stored.updatedAt = now
+        switch job.state {
+        case .waiting: (stored.owner, stored.endedAt) = (nil, nil)
+        case .running: stored.endedAt = nil
+        case .ended: (stored.owner, stored.endedAt) = (nil, job.endedAt ?? now)
+        }
+        return stored
+    }
+
+    static func record(_ row: SQLRow) throws -> Job {
+        let read = RowReader("job", row)
+        return Job(
+            id: try read.id("id"), kind: try read.label("kind"), vm: try read.id("vm"), host: try read.id("host"),
+            epoch: try read.epoch("epoch"), payload: try read.json("payload"), state: try state(read),
+            wish: try read.int("wish"), attempts: try read.int("attempts"),
+            lastError: try read.optionalText("last_error"), nextAttemptAt: try read.time("next_attempt_at"),
+            owner: try read.optionalText("owner"), leaseToken: try read.integer("lease_token"),
+            requestedBy: try read.text("requested_by"), revision: try read.int("revision"),
+            createdAt: try read.time("created_at"), updatedAt: try read.time("updated_at"),
+            endedAt: try read.optionalTime("ended_at"))
+    }
+
+    private static func state(_ read: RowReader) throws -> JobState {
+        let phase: Phase = try read.label("state")
+        let verdict: JobEnd.Verdict? = try read.optionalLabel("verdict")
+        let outcome: JobOutcome? = try read.optionalLabel("outcome")
+        let fault: Fault? = try read.optionalJSON("fault")
+        switch (phase, verdict, outcome, fault) {
+        case (.waiting, nil, nil, nil): return .waiting
+        case (.running, nil, nil, nil): return .running
+        case (.ended, let verdict?, let outcome?, let fault): return .ended(JobEnd(verdict, outcome, fault: fault))
+        case (.waiting, _, _, _), (.running, _, _, _), (.ended, _, _, _):
+            throw read.impossible("its verdict, outcome or fault does not fit the state '\(phase.rawValue)'")
+        }
+    }
+}
+
+extension SQLTransaction: JobTable {
+    func job(_ id: JobID) throws -> Job? {
+        try sql.query("\(JobRows.select) WHERE id = ?", SQLValue(id)).first.map(JobRows.record)
+    }
+
+    func jobs(_ query: ListQuery) throws -> ListPage<Job> { try JobRows.list.page(query, on: sql) }
+
+    func unfinishedJobs(of vm: VMID) throws -> [Job] {
+        try sql.query("\(JobRows.select) WHERE vm = ? AND state <> 'ended' ORDER BY created_at, id", SQLValue(vm))
+            .map(JobRows.record)
+    }
+
+    func unfinishedJobs(on host: HostID) throws -> [Job] {
+        try sql.query("\(JobRows.select) WHERE host = ? AND state <> 'ended' ORDER BY created_at, id", SQLValue(host))
+            .map(JobRows.record)
+    }
+
+    func enqueue(_ new: Job) throws -> Job {
+        let job = JobRows.settled(new, revision: new.revision, at: new.updatedAt)
+        let values = JobRows.fixedValues(job) + (try JobRows.changingValues(job))
+        guard try sql.execute(JobRows.insert, values) == 0 else {
+            noteJobs()
+            return job
+        }
+        let others = try sql.query(
+            "\(JobRows.select) WHERE unique_key = ? AND state <> 'ended'", SQLValue(job.uniqueKey))
+        // None: it ended in between.
+        guard let other = others.first else { throw LostRace() }
+        return try JobRows.record(other)
+    }
+
+    func replace(_ next: Job, atRevision revision: Int) throws -> Job {
+        let stored = JobRows.settled(next, revision: revision + 1, at: now)
+        let arguments = try JobRows.changingValues(stored) + [SQLValue(next.id), SQLValue(revision)]
+        guard try sql.execute("\(JobRows.update) WHERE id = ? AND revision = ?", arguments) == 1 else {
+            throw LostRace()
+        }
+        noteJobs()
+        return stored
+    }
+
+    func replace(_ next: Job, underLease token: Int64) throws -> Job? {
+        let settled = JobRows.settled(next, revision: next.revision, at: now)
+        let written = try sql.query(
+            "\(JobRows.update) WHERE id = ? AND state = 'running' AND lease_token = ? RETURNING \(JobRows.columns)",
+            try JobRows.changingValues(settled) + [SQLValue(next.id), SQLValue(token)])
+        guard let row = written.first else { return nil }
+        noteJobs()
+        return try JobRows.record(row)
+    }
+
+    func removeJobs(endedBefore time: Timestamp, limit: Int) throws -> Int {
+        try sql.execute(
+            """
+            DELETE FROM job WHERE id IN
+                (SELECT id FROM job WHERE state = 'ended' AND ended_at < ? ORDER BY ended_at LIMIT ?)
+            """, SQLValue(time), SQLValue(limit))
+    }
+}

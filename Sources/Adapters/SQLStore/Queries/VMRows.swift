@@ -1,0 +1,152 @@
+import ControlPlane
+import Domain
+
+/// Rows of `vm` as records.
+enum VMRows {
+    /// Written once.
+    static let fixed = ["id", "revision", "created_at"]
+    static let changing = [
+        "name", "image", "cpus", "memory", "state", "placement_host", "placement_epoch", "wait_reason", "stop_cause",
+        "epoch", "last_host", "pool", "domain_seen", "observed_session", "observed_sequence", "operation", "wish",
+        "updated_at",
+    ]
+    static let select = "SELECT \((fixed + changing).joined(separator: ", ")) FROM vm"
+    static let insert =
+        SQLText.insert(into: "vm", fixed + changing) + " ON CONFLICT (name) WHERE state <> 'destroyed' DO NOTHING"
+    static let update = SQLText.update("vm", changing) + " WHERE id = ? AND revision = ?"
+
+    static let list = ListSQL<VM>(
+        noun: "VMs", select: select,
+        filters: [
+            "state": .label("state", VMState.Label.allCases.map(\.rawValue)),
+            "host": .reference("placement_host", to: "host", where: "deleted_at IS NULL"),
+            "name": .text("name"),
+            "image": .reference("image", to: "image"),
+        ],
+        sorts: ["name": .text("name"), "createdAt": .time("created_at"), "updatedAt": .time("updated_at")],
+        record: record)
+
+    static func fixedValues(_ vm: VM) -> [SQLValue] {
+        [SQLValue(vm.id), SQLValue(vm.revision), SQLValue(vm.createdAt)]
+    }
+
+    static func changingValues(_ vm: VM, updatedAt: Timestamp) -> [SQLValue] {
+        let placement = vm.state.placement
+        return [
+            SQLValue(vm.name), SQLValue(vm.image), SQLValue(vm.cpus), SQLValue(vm.memory), SQLValue(vm.state.label),
+            SQLValue(placement?.host), SQLValue(placement?.epoch.rawValue), SQLValue(vm.state.waiting?.rawValue),
+            SQLValue(vm.state.cause?.rawValue), SQLValue(vm.epoch), SQLValue(vm.lastHost), SQLValue(vm.pool),
+            SQLValue(vm.domainSeen), SQLValue(vm.observed?.session), SQLValue(vm.observed?.sequence),
+            SQLValue(vm.operation), SQLValue(vm.wish), SQLValue(updatedAt),
+        ]
+    }
+
+    static func record(_ row: SQLRow) throws -> VM {
+        let read = RowReader("VM", row)
+        return VM(
+            id: try read.id("id"), name: try read.text("name"), image: try read.id("image"),
+            cpus: try read.int("cpus"), memory: try read.int("memory"), state: try state(read),
+            epoch: try read.epoch("epoch"), lastHost: try read.optionalID("last_host"),
+            pool: try read.optionalID("pool"), domainSeen: try read.flag("domain_seen"),
+            observed: try observation(read), operation: try read.optionalID("operation"), wish: try read.int("wish"),
+            revision: try read.int("revision"), createdAt: try read.time("created_at"),
+            updatedAt: try read.time("updated_at"))
+    }
+
+    /// The state that the row's columns say together; columns that contradict each other are refused.
+    private static func state(_ read: RowReader) throws -> VMState {
+        let label: VMState.Label = try read.label("state")
+        let waiting: WaitReason? = try read.optionalLabel("wait_reason")
+        let cause: StopCause? = try read.optionalLabel("stop_cause")
+        switch (label, try placement(read), waiting, cause) {
+        case (.created, nil, nil, nil): return .created
+        case (.starting, let placement?, nil, nil): return .starting(placement)
+        case (.running, let placement?, nil, nil): return .running(placement)
+        case (.paused, let placement?, nil, nil): return .paused(placement)
+        case (.stopping, let placement?, let waiting, nil): return .stopping(placement, waiting: waiting)
+        case (.stopped, nil, nil, let cause?): return .stopped(cause)
+        case (.crashed, nil, nil, let cause?): return .crashed(cause)
+        case (.unknown, let placement?, let waiting?, nil): return .unknown(placement, waiting)
+        case (.destroying, let placement, let waiting, nil): return .destroying(placement, waiting: waiting)
+        case (.destroyed, nil, nil, nil): return .destroyed
+        case (.created, _, _, _), (.starting, _, _, _), (.running, _, _, _), (.paused, _, _, _),
+            (.stopping, _, _, _), (.stopped, _, _, _), (.crashed, _, _, _), (.unknown, _, _, _),
+            (.destroying, _, _, _), (.destroyed, _, _, _):
+            throw read.impossible("its placement, wait reason or stop cause does not fit the state '\(label.rawValue)'")
+        }
+    }
+
+    private static func placement(_ read: RowReader) throws -> Placement? {
+        let host: HostID? = try read.optionalID("placement_host")
+        switch (host, try read.optionalInteger("placement_epoch")) {
+        case (nil, nil): return nil
+        case (let host?, let epoch?): return Placement(host: host, epoch: Epoch(epoch))
+        case (nil, _?), (_?, nil): throw read.impossible("it has half a placement")
+        }
+    }
+
+    private static func observation(_ read: RowReader) throws -> Observation? {
+        switch (try read.optionalInteger("observed_session"), try read.optionalInteger("observed_sequence")) {
+        case (nil, nil): return nil
+        case (let session?, let sequence?): return Observation(session: session, sequence: sequence)
+        case (nil, _?), (_?, nil): throw read.impossible("it has half an observation")
+        }
+    }
+}
+
+extension SQLTransaction: VMTable {
+    func vm(_ id: VMID) throws -> VM? {
+        try sql.query("\(VMRows.select) WHERE id = ?", SQLValue(id)).first.map(VMRows.record)
+    }
+
+    func vm(named name: String) throws -> VM? {
+        try sql.query("\(VMRows.select) WHERE name = ? AND state <> 'destroyed'", SQLValue(name)).first
+            .map(VMRows.record)
+    }
+
+    func vms(_ query: ListQuery) throws -> ListPage<VM> { try VMRows.list.page(query, on: sql) }
+
+    func vms(placedOn host: HostID) throws -> [VM] {
+        try sql.query("\(VMRows.select) WHERE placement_host = ? ORDER BY created_at, id", SQLValue(host))
+            .map(VMRows.record)
+    }
+
+    func vms(madeFrom image: ImageID, limit: Int) throws -> [VM] {
+        try sql.query(
+            "\(VMRows.select) WHERE image = ? AND state <> 'destroyed' ORDER BY created_at, id LIMIT ?",
+            SQLValue(image), SQLValue(limit)
+        ).map(VMRows.record)
+    }
+
+    func insert(_ vm: VM) throws {
+        let values = VMRows.fixedValues(vm) + VMRows.changingValues(vm, updatedAt: vm.updatedAt)
+        guard try sql.execute(VMRows.insert, values) == 1 else { throw Fault.nameTaken("VM", vm.name) }
+    }
+
+    func update(_ next: VM, where condition: VMCondition) throws -> VM? {
+        var statement = VMRows.update
+        var arguments = VMRows.changingValues(next, updatedAt: now)
+        arguments += [SQLValue(next.id), SQLValue(condition.revision)]
+        if let placement = condition.placement {
+            statement += " AND placement_host = ? AND placement_epoch = ?"
+            arguments += [SQLValue(placement.host), SQLValue(placement.epoch)]
+        }
+        do {
+            guard try sql.execute(statement, arguments) == 1 else { return nil }
+        } catch is UniqueViolation {
+            throw Fault.nameTaken("VM", next.name)
+        }
+        var stored = next
+        stored.revision = condition.revision + 1
+        stored.updatedAt = now
+        return stored
+    }
+}
+
+extension Fault {
+    static func nameTaken(_ noun: String, _ name: String) -> Fault {
+        Fault(
+            .conflict, .nameTaken, "Another \(noun) has the name '\(name)'.", hint: "Choose another name.",
+            field: "name")
+    }
+}

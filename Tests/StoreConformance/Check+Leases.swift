@@ -1,0 +1,168 @@
+import ControlPlane
+import Domain
+import Testing
+
+extension Check {
+    static let leaseChecks = [
+        Check("due jobs are claimed earliest first, and no others", dueJobsAreClaimed),
+        Check("two claimers never get the same job", claimsAreExclusive),
+        Check("a worker whose lease was taken over writes nothing", lostLeaseIsFenced),
+        Check("a take-over leaves the leases of its owner alone", takeOverSparesOwner),
+        Check("a job under its lease can be put back to wait", jobWaitsAgain),
+        Check("waking a host makes its waiting jobs due, and only them", wakingMakesDue),
+        Check("a step is remembered in order, and only under the lease", stepsAreRemembered),
+    ]
+
+    @Sendable private static func dueJobsAreClaimed(_ store: any Database, _ clock: ManualClock) async throws {
+        try await store.write("enqueue") { transaction in
+            _ = try transaction.enqueue(Sample.job(1, due: Sample.time))
+            _ = try transaction.enqueue(Sample.job(2, due: Sample.time.adding(.seconds(-2))))
+            _ = try transaction.enqueue(Sample.job(3, due: Sample.time.adding(.seconds(-1))))
+            _ = try transaction.enqueue(Sample.job(4, due: Sample.time.adding(.seconds(60))))
+        }
+        #expect(try await store.read { try $0.nextDueTime() } == Sample.time.adding(.seconds(-2)))
+        let first = try await store.write("claim") { try $0.claimDueJobs(owner: "a", limit: 2) }
+        #expect(first.map(\.id) == [Sample.jobID(2), Sample.jobID(3)])
+        for job in first {
+            #expect(job.state == .running)
+            #expect(job.owner == "a")
+            #expect(job.attempts == 1)
+            #expect(job.leaseToken == 1)
+            #expect(job.revision == 2)
+            #expect(try await store.read { try $0.job(job.id) } == job)
+        }
+        #expect(
+            try await store.write("claim") { try $0.claimDueJobs(owner: "a", limit: 9).map(\.id) } == [
+                Sample.jobID(1)
+            ])
+        #expect(try await store.write("claim") { try $0.claimDueJobs(owner: "a", limit: 9) }.isEmpty)
+        clock.advance(by: .seconds(60))
+        #expect(try await store.read { try $0.nextDueTime() } == clock.wall())
+        #expect(
+            try await store.write("claim") { try $0.claimDueJobs(owner: "a", limit: 9).map(\.id) } == [
+                Sample.jobID(4)
+            ])
+        #expect(try await store.read { try $0.nextDueTime() } == nil)
+    }
+
+    @Sendable private static func claimsAreExclusive(_ store: any Database, _: ManualClock) async throws {
+        try await store.write("enqueue") { transaction in
+            for number in 1...100 { _ = try transaction.enqueue(Sample.job(number)) }
+        }
+        let claimed = try await withThrowingTaskGroup(of: [JobID].self) { group in
+            for claimer in 0..<20 {
+                group.addTask {
+                    var mine: [JobID] = []
+                    while true {
+                        let jobs = try await store.write("claim") {
+                            try $0.claimDueJobs(owner: "claimer \(claimer)", limit: 3)
+                        }
+                        if jobs.isEmpty { return mine }
+                        mine += jobs.map(\.id)
+                    }
+                }
+            }
+            return try await group.reduce(into: [JobID]()) { $0 += $1 }
+        }
+        #expect(claimed.count == 100)
+        #expect(Set(claimed).count == 100)
+    }
+
+    @Sendable private static func lostLeaseIsFenced(_ store: any Database, _: ManualClock) async throws {
+        try await store.write("enqueue") { _ = try $0.enqueue(Sample.job(1)) }
+        let slow = try await claimOne(store, "slow")
+        #expect(try await store.write("take") { try $0.takeOverLeases(except: "next") } == 1)
+        // Also before somebody else has it.
+        try await expectFenced(store, slow)
+        let next = try await claimOne(store, "next")
+        #expect(next.leaseToken > slow.leaseToken)
+        #expect(next.attempts == 2)
+        try await expectFenced(store, slow)
+        #expect(try await store.read { try $0.job(next.id) } == next)
+        let done = try await store.write("end") { try $0.replace(ended(next), underLease: next.leaseToken) }
+        #expect(done?.state == .ended(JobEnd(.succeeded, .stopped)))
+        #expect(done?.owner == nil)
+        try await expectFenced(store, next)
+        #expect(try await store.read { try $0.job(next.id) } == done)
+    }
+
+    @Sendable private static func takeOverSparesOwner(_ store: any Database, _: ManualClock) async throws {
+        try await store.write("enqueue") { transaction in
+            _ = try transaction.enqueue(Sample.job(1))
+            _ = try transaction.enqueue(Sample.job(2))
+        }
+        let mine = try await claimOne(store, "me")
+        let other = try await claimOne(store, "other")
+        #expect(try await store.write("take") { try $0.takeOverLeases(except: "me") } == 1)
+        #expect(try await store.read { try $0.job(mine.id) } == mine)
+        #expect(try await store.read { try $0.job(other.id)?.state } == .waiting)
+        #expect(try await store.read { try $0.job(other.id)?.owner } == nil)
+    }
+
+    @Sendable private static func jobWaitsAgain(_ store: any Database, _ clock: ManualClock) async throws {
+        try await store.write("enqueue") { _ = try $0.enqueue(Sample.job(1)) }
+        let job = try await claimOne(store, "a")
+        let later = clock.wall().adding(.seconds(30))
+        let waiting = try await store.write("wait") { transaction in
+            var next = job
+            next.state = .waiting
+            next.lastError = "The host is away."
+            next.nextAttemptAt = later
+            return try transaction.replace(next, underLease: job.leaseToken)
+        }
+        #expect(waiting?.state == .waiting)
+        #expect(waiting?.owner == nil)
+        #expect(waiting?.revision == job.revision + 1)
+        #expect(try await store.read { try $0.job(job.id) } == waiting)
+        #expect(try await store.read { try $0.nextDueTime() } == later)
+    }
+
+    @Sendable private static func wakingMakesDue(_ store: any Database, _ clock: ManualClock) async throws {
+        let later = Sample.time.adding(.seconds(60))
+        let earlier = Sample.time.adding(.seconds(-60))
+        try await store.write("enqueue") { transaction in
+            _ = try transaction.enqueue(Sample.job(1, host: 1, due: later))
+            _ = try transaction.enqueue(Sample.job(2, host: 2, due: later))
+            _ = try transaction.enqueue(Sample.job(3, host: 1, due: earlier))
+        }
+        #expect(try await store.write("wake") { try $0.wakeJobs(on: Sample.hostID(1)) } == 2)
+        #expect(try await store.read { try $0.job(Sample.jobID(1))?.nextAttemptAt } == clock.wall())
+        #expect(try await store.read { try $0.job(Sample.jobID(2))?.nextAttemptAt } == later)
+        #expect(try await store.read { try $0.job(Sample.jobID(3))?.nextAttemptAt } == earlier)
+    }
+
+    @Sendable private static func stepsAreRemembered(_ store: any Database, _ clock: ManualClock) async throws {
+        try await store.write("enqueue") { _ = try $0.enqueue(Sample.job(1)) }
+        let job = try await claimOne(store, "a")
+        for name in ["send", "ask", "change"] {
+            let held = try await store.write("step") {
+                try $0.recordStep("\(name) out", of: job.id, named: name, underLease: job.leaseToken)
+            }
+            #expect(held)
+        }
+        #expect(try await store.read { try $0.stepOutput(of: job.id, named: "ask") } == "ask out")
+        #expect(try await store.read { try $0.stepOutput(of: job.id, named: "none") } == nil)
+        let steps = try await store.read { try $0.steps(of: job.id) }
+        #expect(steps.map(\.name) == ["send", "ask", "change"])
+        #expect(steps.map(\.at) == [clock.wall(), clock.wall(), clock.wall()])
+    }
+
+    static func claimOne(_ store: any Database, _ owner: String) async throws -> Job {
+        let claimed = try await store.write("claim") { try $0.claimDueJobs(owner: owner, limit: 1) }
+        return try #require(claimed.first)
+    }
+
+    /// Neither the job nor a step of it can be written under the lease that `job` was claimed with.
+    static func expectFenced(
+        _ store: any Database, _ job: Job, sourceLocation: SourceLocation = #_sourceLocation
+    ) async throws {
+        let written = try await store.write("late") { try $0.replace(ended(job), underLease: job.leaseToken) }
+        #expect(written == nil, sourceLocation: sourceLocation)
+        let recorded = try await store.write("late") {
+            try $0.recordStep("late", of: job.id, named: "late", underLease: job.leaseToken)
+        }
+        #expect(!recorded, sourceLocation: sourceLocation)
+        let output = try await store.read { try $0.stepOutput(of: job.id, named: "late") }
+        #expect(output == nil, sourceLocation: sourceLocation)
+    }
+}

@@ -1,0 +1,164 @@
+import ControlPlane
+import Domain
+import Testing
+
+extension Check {
+    static let vmChecks = [
+        Check("every VM state is read as it was written", everyStateIsRead),
+        Check("a VM's name is taken while the VM is not destroyed", nameIsTaken),
+        Check("an update raises the revision and takes the transaction's time", updateRaisesRevision),
+        Check("an update decided on an older revision changes nothing", updateLosesByRevision),
+        Check("an update decided for another placement changes nothing", updateLosesByPlacement),
+        Check("of many writers that decided on one revision, one wins", oneWriterWins),
+        Check("VMs are found by the host of their placement, and it alone counts against the host", placementIsFound),
+        Check("VMs that are not destroyed are found by their image", imageIsFound),
+    ]
+
+    @Sendable private static func everyStateIsRead(_ store: any Database, _: ManualClock) async throws {
+        for (number, state) in everyState.enumerated() {
+            var vm = Sample.vm(number + 1, state: state)
+            vm.lastHost = Sample.hostID(9)
+            vm.pool = Sample.poolID(9)
+            vm.domainSeen = true
+            vm.observed = Observation(session: 3, sequence: 14)
+            vm.operation = Sample.jobID(7)
+            vm.wish = 4
+            vm.epoch = Epoch(12)
+            let written = vm
+            try await store.write("insert") { try $0.insert(written) }
+            #expect(try await store.read { try $0.vm(written.id) } == written)
+        }
+    }
+
+    @Sendable private static func nameIsTaken(_ store: any Database, _: ManualClock) async throws {
+        try await store.write("insert") { try $0.insert(Sample.vm(1, name: "web")) }
+        try await expectNameTaken { try await store.write("insert") { try $0.insert(Sample.vm(2, name: "web")) } }
+        try await store.write("insert") { try $0.insert(Sample.vm(3, name: "other")) }
+        try await expectNameTaken {
+            try await store.write("rename") { transaction in
+                var next = Sample.vm(3)
+                next.name = "web"
+                _ = try transaction.update(next, where: VMCondition(revision: 1))
+            }
+        }
+        try await store.write("destroy") { transaction in
+            _ = try transaction.update(
+                Sample.vm(1, name: "web", state: .destroyed), where: VMCondition(revision: 1))
+            try transaction.insert(Sample.vm(2, name: "web"))
+        }
+        #expect(try await store.read { try $0.vm(named: "web")?.id } == Sample.vmID(2))
+        #expect(try await store.read { try $0.vm(Sample.vmID(1))?.state } == .destroyed)
+    }
+
+    @Sendable private static func updateRaisesRevision(_ store: any Database, _ clock: ManualClock) async throws {
+        try await store.write("insert") { try $0.insert(Sample.vm(1)) }
+        clock.advance(by: .seconds(1))
+        let stored = try await store.write("update") { transaction in
+            try transaction.update(
+                Sample.vm(1, state: .starting(Sample.placement(1, epoch: 1))), where: VMCondition(revision: 1))
+        }
+        #expect(stored?.revision == 2)
+        #expect(stored?.updatedAt == clock.wall())
+        #expect(try await store.read { try $0.vm(Sample.vmID(1)) } == stored)
+    }
+
+    @Sendable private static func updateLosesByRevision(_ store: any Database, _: ManualClock) async throws {
+        try await store.write("insert") { try $0.insert(Sample.vm(1)) }
+        let won = try await store.write("first") { try $0.update(Sample.vm(1), where: VMCondition(revision: 1)) }
+        let lost = try await store.write("second") { transaction in
+            try transaction.update(Sample.vm(1, state: .destroyed), where: VMCondition(revision: 1))
+        }
+        #expect(won != nil)
+        #expect(lost == nil)
+        #expect(try await store.read { try $0.vm(Sample.vmID(1)) } == won)
+    }
+
+    @Sendable private static func updateLosesByPlacement(_ store: any Database, _: ManualClock) async throws {
+        let vm = Sample.vm(1, state: .running(Sample.placement(1, epoch: 7)))
+        try await store.write("insert") { try $0.insert(vm) }
+        for wrong in [Sample.placement(2, epoch: 7), Sample.placement(1, epoch: 6), Sample.placement(1, epoch: 8)] {
+            let lost = try await store.write("late") { transaction in
+                try transaction.update(stopped(vm), where: VMCondition(revision: 1, placement: wrong))
+            }
+            #expect(lost == nil)
+        }
+        #expect(try await store.read { try $0.vm(vm.id) } == vm)
+        let condition = VMCondition(revision: 1, placement: vm.state.placement)
+        let won = try await store.write("right") { try $0.update(stopped(vm), where: condition) }
+        #expect(won?.state == .stopped(.requested))
+        let again = try await store.write("again") { transaction in
+            try transaction.update(
+                stopped(vm), where: VMCondition(revision: 2, placement: Sample.placement(1, epoch: 7)))
+        }
+        #expect(again == nil)
+    }
+
+    @Sendable private static func oneWriterWins(_ store: any Database, _: ManualClock) async throws {
+        try await store.write("insert") { try $0.insert(Sample.vm(1)) }
+        let winners = try await withThrowingTaskGroup(of: Bool.self) { group in
+            for _ in 0..<32 {
+                group.addTask {
+                    try await store.write("race") { transaction in
+                        try transaction.update(Sample.vm(1), where: VMCondition(revision: 1)) != nil
+                    }
+                }
+            }
+            return try await group.reduce(0) { $0 + ($1 ? 1 : 0) }
+        }
+        #expect(winners == 1)
+        #expect(try await store.read { try $0.vm(Sample.vmID(1))?.revision } == 2)
+    }
+
+    @Sendable private static func placementIsFound(_ store: any Database, _: ManualClock) async throws {
+        try await store.write("insert") { transaction in
+            for (number, state) in everyState.enumerated() {
+                try transaction.insert(Sample.vm(number + 1, state: state))
+            }
+            try transaction.insert(Sample.vm(50, state: .running(Sample.placement(2, epoch: 1))))
+        }
+        let placed = try await store.read { try $0.vms(placedOn: Sample.hostID(1)) }
+        #expect(Set(placed.map(\.state)) == Set(everyState.filter { $0.placement != nil }))
+        let expected = Allocation(cpus: placed.count * 2, memory: placed.count * 512)
+        #expect(try await store.read { try $0.allocated(on: Sample.hostID(1)) } == expected)
+        #expect(
+            try await store.read { try $0.allocated(on: Sample.hostID(3)) } == Allocation(cpus: 0, memory: 0))
+    }
+
+    @Sendable private static func imageIsFound(_ store: any Database, _: ManualClock) async throws {
+        try await store.write("insert") { transaction in
+            try transaction.insert(Sample.vm(1, image: 1))
+            try transaction.insert(Sample.vm(2, state: .destroyed, image: 1))
+            try transaction.insert(Sample.vm(3, image: 2))
+            try transaction.insert(Sample.vm(4, image: 1))
+        }
+        let made = try await store.read { try $0.vms(madeFrom: Sample.imageID(1), limit: 10).map(\.id) }
+        #expect(made == [Sample.vmID(1), Sample.vmID(4)])
+        #expect(try await store.read { try $0.vms(madeFrom: Sample.imageID(1), limit: 1).count } == 1)
+    }
+
+    static let everyState: [VMState] = [
+        .created, .starting(Sample.placement(1, epoch: 1)), .running(Sample.placement(1, epoch: 2)),
+        .paused(Sample.placement(1, epoch: 3)), .stopping(Sample.placement(1, epoch: 4), waiting: nil),
+        .stopping(Sample.placement(1, epoch: 5), waiting: .hostDisconnected), .stopped(.guestShutdown),
+        .crashed(.failed), .unknown(Sample.placement(1, epoch: 6), .libvirtUnavailable),
+        .destroying(nil, waiting: nil), .destroying(Sample.placement(1, epoch: 7), waiting: .hostDeleted),
+        .destroying(nil, waiting: .outcomeUnknown), .destroyed,
+    ]
+
+    static func stopped(_ vm: VM) -> VM {
+        var next = vm
+        next.state = .stopped(.requested)
+        return next
+    }
+
+    static func expectNameTaken(
+        _ body: () async throws -> Void, sourceLocation: SourceLocation = #_sourceLocation
+    ) async throws {
+        do {
+            try await body()
+            Issue.record("the second of the name was accepted", sourceLocation: sourceLocation)
+        } catch let fault as Fault {
+            #expect(fault.code == .nameTaken, sourceLocation: sourceLocation)
+        }
+    }
+}
