@@ -1,0 +1,84 @@
+import AgentContract
+package import Domain
+import Foundation
+import GRPCCore
+import HostAgent
+import Synchronization
+
+/// Image files from the server that the agent is connected to.
+package final class ServerImages: ImageFetcher {
+    private let server = Mutex<DialledServer?>(nil)
+    private let chunkLimit: Duration
+
+    package init(settings: LinkSettings = LinkSettings()) { chunkLimit = settings.chunkLimit }
+
+    /// The connection that images come over; nil while there is none.
+    func use(_ server: DialledServer?) { self.server.withLock { $0 = server } }
+
+    package func fetch(
+        _ part: ImageFile.Part, of image: ImageID
+    ) async throws(Fault) -> any AsyncSequence<[UInt8], any Error> & Sendable {
+        guard let gateway = server.withLock({ $0?.gateway }) else {
+            throw Fault(
+                .unavailable, .imageNotReady, "The image cannot be fetched: the host is not connected to a server.",
+                hint: "Try again when the host is connected.")
+        }
+        let pipe = ChunkPipe()
+        let request = WireFetchImageRequest.with {
+            $0.image = image.rawValue
+            $0.part = WireImagePart(part)
+        }
+        let transfer = Task {
+            do {
+                try await gateway.fetchImage(request) { response in
+                    for try await chunk in response.messages { try await pipe.put(Array(chunk.data)) }
+                }
+                pipe.finish(nil)
+            } catch {
+                pipe.finish((error as? RPCError).flatMap(Fault.init(sentWith:)) ?? .transferBroke)
+            }
+        }
+        return ImageBytes(transfer: Transfer(task: transfer, pipe: pipe), chunkLimit: chunkLimit)
+    }
+}
+
+/// A transfer; cancelled when nobody holds it any more.
+private final class Transfer: Sendable {
+    let pipe: ChunkPipe
+    private let task: Task<Void, Never>
+
+    init(task: Task<Void, Never>, pipe: ChunkPipe) {
+        self.task = task
+        self.pipe = pipe
+    }
+
+    deinit { task.cancel() }
+}
+
+/// The pieces of one transfer. To be iterated once.
+private struct ImageBytes: AsyncSequence, Sendable {
+    let transfer: Transfer
+    let chunkLimit: Duration
+
+    func makeAsyncIterator() -> Iterator { Iterator(transfer: transfer, chunkLimit: chunkLimit) }
+
+    struct Iterator: AsyncIteratorProtocol {
+        let transfer: Transfer
+        let chunkLimit: Duration
+
+        mutating func next() async throws -> [UInt8]? {
+            let pipe = transfer.pipe
+            let timer = Task { [chunkLimit] in
+                try await Task.sleep(for: chunkLimit)
+                pipe.finish(.transferBroke)
+            }
+            defer { timer.cancel() }
+            return try await pipe.take()
+        }
+    }
+}
+
+extension Fault {
+    fileprivate static let transferBroke = Fault(
+        .unavailable, .imageNotReady, "The transfer of the image broke off.", hint: "Try again.")
+}

@@ -1,0 +1,110 @@
+/// The durable record of one accepted request, as the API shows it.
+package struct OperationResource: Codable, Hashable, Sendable {
+    package var id: String
+    package var kind: String
+    package var vm: String
+    package var host: String?
+    package var epoch: Int64
+    /// `pending`, `running`, `succeeded`, `failed`, `superseded` or `cancelled`.
+    package var state: String
+    /// What came of it, once it ended; `deferred` says that a GC job goes on with it.
+    package var outcome: String?
+    package var progress: String?
+    package var error: Problem?
+    package var attempts: Int
+    package var requestedBy: String
+    package var revision: Int
+    package var createdAt: String
+    package var updatedAt: String
+    package var endedAt: String?
+
+    package init(
+        id: String, kind: String, vm: String, host: String?, epoch: Int64, state: String, outcome: String?,
+        progress: String?, error: Problem?, attempts: Int, requestedBy: String, revision: Int, createdAt: String,
+        updatedAt: String, endedAt: String?
+    ) {
+        self.id = id
+        self.kind = kind
+        self.vm = vm
+        self.host = host
+        self.epoch = epoch
+        self.state = state
+        self.outcome = outcome
+        self.progress = progress
+        self.error = error
+        self.attempts = attempts
+        self.requestedBy = requestedBy
+        self.revision = revision
+        self.createdAt = createdAt
+        self.updatedAt = updatedAt
+        self.endedAt = endedAt
+    }
+
+    package var isEnded: Bool { endedAt != nil }
+}
+
+/// Durable leftover work, as the API shows it.
+package struct GCJobResource: Codable, Hashable, Sendable {
+    package var id: String
+    package var kind: String
+    package var vm: String
+    package var host: String
+    package var epoch: Int64
+    package var mode: String?
+    /// `waiting`, `running`, `done` or `cancelled`.
+    package var state: String
+    package var outcome: String?
+    package var attempts: Int
+    package var lastError: String?
+    package var nextAttemptAt: String?
+    package var owner: String?
+    package var revision: Int
+    package var createdAt: String
+    package var updatedAt: String
+    package var endedAt: String?
+
+    package init(
+        id: String, kind: String, vm: String, host: String, epoch: Int64, mode: String?, state: String,
+        outcome: String?, attempts: Int, lastError: String?, nextAttemptAt: String?, owner: String?, revision: Int,
+        createdAt: String, updatedAt: String, endedAt: String?
+    ) {
+        self.id = id
+        self.kind = kind
+        self.vm = vm
+        self.host = host
+        self.epoch = epoch
+        self.mode = mode
+        self.state = state
+        self.outcome = outcome
+        self.attempts = attempts
+        self.lastError = lastError
+        self.nextAttemptAt = nextAttemptAt
+        self.owner = owner
+        self.revision = revision
+        self.createdAt = createdAt
+        self.updatedAt = updatedAt
+        self.endedAt = endedAt
+    }
+}
+
+/// Why a GC job waits, what wakes it, and what it will do.
+package struct GCJobExplanation: Codable, Hashable, Sendable {
+    package var job: GCJobResource
+    package var doing: String
+    package var waitsBecause: String
+    package var wokenBy: [String]
+    package var cancelledBy: [String]
+    package var steps: [String]
+
+    package init(
+        job: GCJobResource, doing: String, waitsBecause: String, wokenBy: [String], cancelledBy: [String],
+        steps: [String]
+    ) {
+        self.job = job
+        self.doing = doing
+        self.waitsBecause = waitsBecause
+        self.wokenBy = wokenBy
+        self.cancelledBy = cancelledBy
+        self.steps = steps
+    }
+}

@@ -1,0 +1,112 @@
+/// A virtual machine, as the API shows it.
+package struct VMResource: Codable, Hashable, Sendable {
+    package var id: String
+    package var name: String
+    package var state: String
+    /// Why the domain ended, for `stopped` and `crashed`.
+    package var stopCause: String?
+    /// The host of the placement: the only place where the VM's domain may exist.
+    package var host: String?
+    package var lastHost: String?
+    package var epoch: Int64
+    package var cpus: Int
+    package var memory: Int  // MiB
+    package var image: String
+    package var operation: String?
+    package var waitingFor: WaitingFor?
+    /// Live domains of this VM where none should be. Empty when all is well.
+    package var conflicts: [DomainSighting]
+    package var revision: Int
+    package var createdAt: String
+    package var updatedAt: String
+
+    package init(
+        id: String, name: String, state: String, stopCause: String?, host: String?, lastHost: String?, epoch: Int64,
+        cpus: Int, memory: Int, image: String, operation: String?, waitingFor: WaitingFor?,
+        conflicts: [DomainSighting], revision: Int, createdAt: String, updatedAt: String
+    ) {
+        self.id = id
+        self.name = name
+        self.state = state
+        self.stopCause = stopCause
+        self.host = host
+        self.lastHost = lastHost
+        self.epoch = epoch
+        self.cpus = cpus
+        self.memory = memory
+        self.image = image
+        self.operation = operation
+        self.waitingFor = waitingFor
+        self.conflicts = conflicts
+        self.revision = revision
+        self.createdAt = createdAt
+        self.updatedAt = updatedAt
+    }
+}
+
+/// The host that has to answer (or be fenced) before a VM's state is settled.
+package struct WaitingFor: Codable, Hashable, Sendable {
+    package var host: String
+    package var reason: String
+
+    package init(host: String, reason: String) {
+        self.host = host
+        self.reason = reason
+    }
+}
+
+/// A live domain that a host shows and no placement owns.
+package struct DomainSighting: Codable, Hashable, Sendable {
+    package var vm: String
+    package var host: String
+    package var epoch: Int64
+    package var state: String
+    package var seenAt: String
+
+    package init(vm: String, host: String, epoch: Int64, state: String, seenAt: String) {
+        self.vm = vm
+        self.host = host
+        self.epoch = epoch
+        self.state = state
+        self.seenAt = seenAt
+    }
+}
+
+package struct CreateVMRequest: Codable, Hashable, Sendable {
+    package var name: String
+    package var image: String
+    package var cpus: Int
+    package var memory: Int
+
+    package init(name: String, image: String, cpus: Int, memory: Int) {
+        self.name = name
+        self.image = image
+        self.cpus = cpus
+        self.memory = memory
+    }
+}
+
+package struct StartVMRequest: Codable, Hashable, Sendable {
+    package var host: String?
+
+    package init(host: String? = nil) { self.host = host }
+}
+
+package struct StopVMRequest: Codable, Hashable, Sendable {
+    package var mode: String?
+    package var timeout: Int?
+    package var `defer`: Bool?
+    package var expectedHost: String?
+    package var expectedEpoch: Int64?
+
+    package init(
+        mode: String? = nil, timeout: Int? = nil, defer: Bool? = nil, expectedHost: String? = nil,
+        expectedEpoch: Int64? = nil
+    ) {
+        self.mode = mode
+        self.timeout = timeout
+        self.defer = `defer`
+        self.expectedHost = expectedHost
+        self.expectedEpoch = expectedEpoch
+    }
+}

@@ -1,0 +1,77 @@
+import AgentContract
+import Domain
+import GRPCCore
+import Platform
+import Testing
+
+@Suite struct WireTests {
+    private let image = ImageSource(
+        id: ImageID(from: SystemIDs()), kind: .disk, commandLine: "console=ttyS0",
+        files: [ImageFile(part: .disk, format: .qcow2, size: 5, virtualSize: 1 << 40, sha256: "ab")])
+
+    @Test func `every command survives the wire`() throws {
+        var commands: [HostCommand] = StopMode.allCases.map {
+            .stop(
+                StopVMCommand(vm: testVM, epoch: Epoch(7), mode: $0, timeout: .milliseconds(1500), ignoreNotFound: true))
+        }
+        commands.append(.destroy(DestroyVMCommand(vm: testVM, epoch: Epoch(7), removesDisk: true)))
+        commands.append(
+            .start(StartVMCommand(vm: testVM, epoch: Epoch(.max), name: "web", cpus: 2, memory: 512, image: image)))
+        for command in commands {
+            let bytes: [UInt8] = try WireCommand(command, id: freshCommand()).serializedBytes()
+            #expect(try HostCommand(reading: try WireCommand(serializedBytes: bytes)) == command)
+        }
+    }
+
+    @Test func `every outcome survives the wire`() throws {
+        let fault = Fault(.conflict, .staleEpoch, "Too old.", hint: "None.", field: "epoch")
+        var outcomes = CommandResult.Effect.allCases.map { CommandOutcome.done(CommandResult(effect: $0, sequence: 9)) }
+        outcomes += [.rejected(fault), .failed(Fault(.bug, .internalError, "Oh."))]
+        for outcome in outcomes { #expect(try CommandOutcome(reading: WireOutcome(outcome)) == outcome) }
+    }
+
+    @Test func `every domain state survives the wire`() throws {
+        let states = [DomainState.running, .paused] + StopCause.allCases.map(DomainState.gone)
+        for state in states { #expect(try DomainState(reading: WireDomainState(state)) == state) }
+        let inventory = Inventory(
+            bootID: "b", libvirtAnswered: false,
+            domains: states.map { ObservedDomain(vm: testVM, epoch: $0 == .paused ? nil : Epoch(0), state: $0) },
+            sequence: 3)
+        #expect(try Inventory(reading: WireInventory(inventory)) == inventory)
+    }
+
+    @Test func `what is unknown is refused and never taken for something else`() throws {
+        let stop = HostCommand.stop(
+            StopVMCommand(vm: testVM, epoch: Epoch(7), mode: .cold, timeout: .zero, ignoreNotFound: true))
+        func refused(_ change: (inout WireStopVMCommand) -> Void) -> String? {
+            var wire = WireCommand(stop, id: freshCommand())
+            change(&wire.stop)
+            do {
+                _ = try HostCommand(reading: wire)
+                return nil
+            } catch {
+                return error.fault.code.rawValue + ": " + error.what
+            }
+        }
+        #expect(refused { $0.mode = .UNRECOGNIZED(7) } == "protocol-mismatch: stop mode 7")
+        #expect(refused { $0.mode = .unspecified } == "protocol-mismatch: stop mode 0")
+        #expect(refused { $0.vm = "web" } == "protocol-mismatch: the command's VM is no lower-case UUID")
+        #expect(refused { $0.epoch = -1 } == "protocol-mismatch: epoch -1")
+        #expect(refused { $0.timeoutMs = -1 } == "protocol-mismatch: a timeout of -1 ms")
+        #expect(throws: UnreadableMessage.self) { try HostCommand(reading: WireCommand()) }
+        #expect(throws: UnreadableMessage.self) { try CommandOutcome(reading: WireOutcome()) }
+        #expect(throws: UnreadableMessage.self) { try DomainState(reading: WireDomainState()) }
+        var gone = WireDomainState(.gone(.failed))
+        gone.cause = .UNRECOGNIZED(99)
+        #expect(throws: UnreadableMessage("stop cause 99")) { try DomainState(reading: gone) }
+        var fault = WireFault(Fault(.bug, .internalError, "Oh."))
+        fault.code = "from-the-future"
+        #expect(throws: UnreadableMessage("fault code 'from-the-future'")) { try Fault(reading: fault) }
+    }
+
+    @Test func `a fault travels whole with a failed call`() {
+        let fault = Fault(.unauthenticated, .joinTokenInvalid, "Used: »x«.", hint: "Get another.")
+        #expect(Fault(sentWith: RPCError(fault)) == fault)
+        #expect(Fault(sentWith: RPCError(code: .unavailable, message: "gone")) == nil)
+    }
+}
