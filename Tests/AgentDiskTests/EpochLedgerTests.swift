@@ -1,0 +1,55 @@
+import AgentDisk
+import Domain
+import HostAgent
+import Platform
+import Testing
+
+@Suite struct EpochLedgerTests {
+    private let directory: TemporaryDirectory
+    private let vm = VMID(from: SystemIDs())
+
+    init() throws { directory = try TemporaryDirectory() }
+
+    @Test func `epochs only rise, each number for itself, and survive a restart`() throws {
+        let ledger = try DiskEpochLedger(directory: directory.path)
+        #expect(try ledger.mark(of: vm) == .none)
+        try ledger.raise(vm, to: EpochMark(highest: Epoch(7), closed: Epoch(3)))
+        try ledger.raise(vm, to: EpochMark(highest: Epoch(5), closed: Epoch(5)))
+        try ledger.raise(vm, to: .none)
+        let reopened = try DiskEpochLedger(directory: directory.path)
+        #expect(try reopened.mark(of: vm) == EpochMark(highest: Epoch(7), closed: Epoch(5)))
+        #expect(try reopened.mark(of: VMID(from: SystemIDs())) == .none)
+    }
+
+    @Test func `a damaged mark is an error that names its file, and is not overwritten`() throws {
+        let ledger = try DiskEpochLedger(directory: directory.path)
+        try directory.write("{\"version\":1,\"record\":{\"highest\":7", to: "\(vm).json")
+        let fault = try #require(throws: Fault.self) { try ledger.mark(of: vm) }
+        #expect(fault.message.contains("\(vm).json"))
+        #expect(throws: Fault.self) { try ledger.raise(vm, to: EpochMark(highest: Epoch(1), closed: .none)) }
+        #expect(throws: Fault.self) { try ledger.mark(of: vm) }
+    }
+
+    @Test func `concurrent raises leave the highest`() async throws {
+        let ledger = try DiskEpochLedger(directory: directory.path)
+        try await withThrowingTaskGroup(of: Void.self) { group in
+            for number in 1...40 {
+                group.addTask { try ledger.raise(vm, to: EpochMark(highest: Epoch(Int64(number)), closed: .none)) }
+            }
+            try await group.waitForAll()
+        }
+        #expect(try ledger.mark(of: vm).highest == Epoch(40))
+    }
+
+    @Test func `a second agent on the same data directory gets a clear error`() throws {
+        let lock = try DataDirectoryLock(directory: directory.path)
+        let fault = try #require(throws: Fault.self) { _ = try DataDirectoryLock(directory: directory.path) }
+        #expect(fault.message.contains("Another roost-agent (process "))
+        #expect(fault.message.contains(directory.path))
+        withExtendedLifetime(lock) {}
+    }
+
+    @Test func `the data directory is free again when its lock is released`() throws {
+        for _ in 1...2 { withExtendedLifetime(try DataDirectoryLock(directory: directory.path)) {} }
+    }
+}
