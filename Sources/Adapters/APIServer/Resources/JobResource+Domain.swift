@@ -1,0 +1,63 @@
+package import APIContract
+import ControlPlane
+package import Domain
+
+extension OperationResource {
+    package init(_ job: Job) {
+        let state: String
+        var end: JobEnd?
+        switch job.state {
+        case .waiting: state = "pending"
+        case .running: state = "running"
+        case .ended(let ended):
+            state = ended.verdict.rawValue
+            end = ended
+        }
+        self.init(
+            id: job.id.rawValue, kind: job.kind.label, vm: job.vm.rawValue, host: job.host.textIfAny,
+            epoch: job.epoch.rawValue, state: state, outcome: end?.outcome.rawValue,
+            progress: end == nil ? job.lastError : nil, error: end?.fault?.problem, attempts: job.attempts,
+            requestedBy: job.requestedBy, revision: job.revision, createdAt: job.createdAt.rfc3339,
+            updatedAt: job.updatedAt.rfc3339, endedAt: job.endedAt?.rfc3339)
+    }
+}
+
+extension GCJobResource {
+    package init(_ job: Job) {
+        let state: String
+        var outcome: JobOutcome?
+        var nextAttemptAt: Timestamp?
+        switch job.state {
+        case .waiting:
+            state = "waiting"
+            nextAttemptAt = job.nextAttemptAt
+        case .running: state = "running"
+        case .ended(let end):
+            outcome = end.outcome
+            switch end.verdict {
+            case .cancelled: state = "cancelled"
+            case .succeeded, .failed, .superseded: state = "done"
+            }
+        }
+        self.init(
+            id: job.id.rawValue, kind: job.kind.label, vm: job.vm.rawValue, host: job.host.rawValue,
+            epoch: job.epoch.rawValue, mode: job.payload.mode?.rawValue, state: state, outcome: outcome?.rawValue,
+            attempts: job.attempts, lastError: job.lastError, nextAttemptAt: nextAttemptAt?.rfc3339, owner: job.owner,
+            revision: job.revision, createdAt: job.createdAt.rfc3339, updatedAt: job.updatedAt.rfc3339,
+            endedAt: job.endedAt?.rfc3339)
+    }
+}
+
+extension GCJobExplanation {
+    init(_ explanation: JobExplanation) {
+        self.init(
+            job: GCJobResource(explanation.job), doing: explanation.doing, waitsBecause: explanation.waitsBecause,
+            wokenBy: explanation.wokenBy, cancelledBy: explanation.cancelledBy,
+            steps: explanation.steps.map { "\($0.at.rfc3339) \($0.name)" })
+    }
+}
+
+extension HostID {
+    /// nil for the job of a VM that was never on any host.
+    fileprivate var textIfAny: String? { rawValue.isEmpty ? nil : rawValue }
+}

@@ -1,0 +1,65 @@
+import APIContract
+import Domain
+
+extension OperationResource {
+    static let shape = ResourceShape<OperationResource>(
+        "Operation",
+        [
+            .text("id", "The operation's id.", format: "uuid") { $0.id },
+            .text("kind", "What was asked for.", oneOf: JobKind.operations.map(\.label)) { $0.kind },
+            .text("vm", "The VM's id.", format: "uuid") { $0.vm },
+            .optionalText("host", "The host's id.", format: "uuid") { $0.host },
+            .integer("epoch", "The VM's epoch that it is about.") { $0.epoch },
+            .text(
+                "state", "How far it is.",
+                oneOf: ["pending", "running"] + JobEnd.Verdict.allCases.map(\.rawValue)
+            ) { $0.state },
+            .optionalText("outcome", "What came of it.", oneOf: JobOutcome.allCases.map(\.rawValue)) { $0.outcome },
+            .optionalText("progress", "What it does or waits for.") { $0.progress },
+            .optionalOne("error", Problem.shape) { $0.error },
+            .integer("attempts", "How often it was taken up.") { Int64($0.attempts) },
+            .text("requestedBy", "Who asked for it.") { $0.requestedBy },
+            .integer("revision", "Rises with every change; also the ETag.") { Int64($0.revision) },
+            .text("createdAt", "When it was accepted.", format: "date-time") { $0.createdAt },
+            .text("updatedAt", "When it last changed.", format: "date-time") { $0.updatedAt },
+            .optionalText("endedAt", "When it ended.", format: "date-time") { $0.endedAt },
+        ])
+}
+
+extension GCJobResource {
+    static let shape = ResourceShape<GCJobResource>(
+        "GCJob",
+        [
+            .text("id", "The job's id.", format: "uuid") { $0.id },
+            .text("kind", "What is left to do.", oneOf: JobKind.gcJobs.map(\.label)) { $0.kind },
+            .text("vm", "The VM's id.", format: "uuid") { $0.vm },
+            .text("host", "The id of the host on which it is to be done.", format: "uuid") { $0.host },
+            .integer("epoch", "The epoch of the domain that it is about, and of no other.") { $0.epoch },
+            .optionalText("mode", "How hard a stop is.", oneOf: StopMode.allCases.map(\.rawValue)) { $0.mode },
+            .text("state", "How far it is.", oneOf: ["waiting", "running", "done", "cancelled"]) { $0.state },
+            .optionalText("outcome", "What came of it.", oneOf: JobOutcome.allCases.map(\.rawValue)) { $0.outcome },
+            .integer("attempts", "How often it was taken up.") { Int64($0.attempts) },
+            .optionalText("lastError", "What the latest attempt ran into.") { $0.lastError },
+            .optionalText("nextAttemptAt", "When it is tried next, at the latest.", format: "date-time") {
+                $0.nextAttemptAt
+            },
+            .optionalText("owner", "The node that works on it.") { $0.owner },
+            .integer("revision", "Rises with every change; also the ETag.") { Int64($0.revision) },
+            .text("createdAt", "When it was written.", format: "date-time") { $0.createdAt },
+            .text("updatedAt", "When it last changed.", format: "date-time") { $0.updatedAt },
+            .optionalText("endedAt", "When it ended.", format: "date-time") { $0.endedAt },
+        ])
+}
+
+extension GCJobExplanation {
+    static let shape = ResourceShape<GCJobExplanation>(
+        "GCJobExplanation",
+        [
+            .one("job", GCJobResource.shape) { $0.job },
+            .text("doing", "What it will do.") { $0.doing },
+            .text("waitsBecause", "Why it is not done yet.") { $0.waitsBecause },
+            .texts("wokenBy", "What makes it go on.") { $0.wokenBy },
+            .texts("cancelledBy", "What would end it without effect.") { $0.cancelledBy },
+            .texts("steps", "The steps that are done.") { $0.steps },
+        ])
+}

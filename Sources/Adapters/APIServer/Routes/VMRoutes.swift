@@ -1,0 +1,148 @@
+import APIContract
+import ControlPlane
+import Domain
+
+/// `/v1/vms`.
+struct VMRoutes: Sendable {
+    let services: APIServices
+    private var vms: VMService { services.vms }
+    private var operations: OperationAnswer { OperationAnswer(jobs: services.jobs) }
+
+    private static let list = ListParameters(
+        filters: [
+            .choice("state", of: VMState.Label.allCases.map(\.rawValue), "Only VMs in this state."),
+            .text("host", upTo: Name.longest, "Only VMs placed on this host (id or name)."),
+            .text("name", upTo: Name.longest, "Only the VM of this name."),
+            .text("image", upTo: Name.longest, "Only VMs made from this image (id or name)."),
+        ], sorts: ["name", "createdAt", "updatedAt"])
+    private static let page = pageShape(of: VMResource.shape)
+    private static let consoleLimit = QueryField<Int64>.integer(
+        "limit", in: 1...1_048_576, "At most so many bytes, from the log's end; 64 KiB by default.")
+    private static let deferred = QueryField<Bool>.flag(
+        "defer", "Leave it to a GC job when the host cannot be reached.")
+    private static let name = BodyField<String>.name("name", "Unique among VMs.")
+    private static let image = BodyField<String>.reference("image", isRequired: true, "The image's id or name.")
+    private static let cpus = BodyField<Int>.integer(
+        "cpus", in: VMService.cpuLimits, of: "CPUs", isRequired: true, "Virtual CPUs.")
+    private static let memory = BodyField<Int>.integer(
+        "memory", in: VMService.memoryLimits, of: "MiB", isRequired: true, "MiB.")
+    private static let host = BodyField<String>.reference("host", "The host's id or name; any with room by default.")
+    private static let mode = BodyField<StopMode>.choice("mode", "How hard; `grace` by default.")
+    private static let timeout = BodyField<Int>.integer(
+        "timeout", in: StopRequest.timeoutLimits, of: "seconds", "The guest's own time for a graceful stop; 120 by default.")
+    private static let leave = BodyField<Bool>.flag(
+        "defer", "Leave it to a GC job when the host cannot be reached or the outcome is unknown.")
+    private static let expectedHost = BodyField<String>.reference(
+        "expectedHost", "Refused unless the VM is placed on this host (id or name).")
+    private static let expectedEpoch = BodyField<Int>.integer(
+        "expectedEpoch", in: 1...Int.max, "Refused unless the VM's placement has this epoch.")
+
+    var routes: [Route] {
+        [index, create, show, delete, start, stop, consoleLog]
+    }
+
+    private var index: Route {
+        Route(
+            .get, "/v1/vms", named: "listVMs", "Lists VMs, a page at a time.", query: Self.list.fields,
+            answer: .json(Self.page, "A page of VMs."), faults: [.invalidField]
+        ) { call in
+            let query = try Self.list.query(call.query)
+            let found = try await vms.vms(query)
+            return .resource(
+                Self.page,
+                Page(items: found.items.map { VMResource($0) }, nextCursor: ListParameters.cursor(found.next, of: query)))
+        }
+    }
+
+    private var create: Route {
+        Route(
+            .post, "/v1/vms", named: "createVM", "Records a VM; start brings it to life.",
+            body: .json(BodyShape("CreateVMRequest", [Self.name, Self.image, Self.cpus, Self.memory])),
+            answer: .json(VMResource.shape, "The new VM.", status: 201),
+            faults: [.invalidField, .nameTaken, .notFound, .imageNotReady]
+        ) { call in
+            let new = NewVM(
+                name: try call.body.require(Self.name), image: try call.body.require(Self.image),
+                cpus: try call.body.require(Self.cpus), memory: try call.body.require(Self.memory))
+            let view = try await vms.create(new, by: call.caller)
+            return .vm(.created, view).located("/v1/vms/\(view.vm.id)")
+        }
+    }
+
+    private var show: Route {
+        Route(
+            .get, "/v1/vms/{vm}", named: "showVM", "Shows a VM.", answer: .json(VMResource.shape, "The VM."),
+            faults: [.notFound]
+        ) { call in .vm(.ok, try await vms.vm(call.value("vm"))) }
+    }
+
+    private var delete: Route {
+        Route(
+            .delete, "/v1/vms/{vm}", named: "deleteVM", "Ends the VM's domain and removes all that it holds.",
+            query: [Self.deferred, OperationAnswer.wait],
+            answer: .json(OperationResource.shape, "The accepted operation.", status: 202),
+            faults: [.notFound, .invalidState, .operationInProgress, .hostUnreachable, .libvirtUnavailable]
+        ) { call in
+            let isDeferrable = try call.query.optional(Self.deferred) ?? false
+            let job = try await vms.destroy(call.value("vm"), isDeferrable: isDeferrable, by: call.caller)
+            return try await operations.accepted(job, call)
+        }
+    }
+
+    private var start: Route {
+        Route(
+            .post, "/v1/vms/{vm}/actions/start", named: "startVM", "Starts the VM.", query: [OperationAnswer.wait],
+            body: .json(BodyShape("StartVMRequest", [Self.host])),
+            answer: .json(OperationResource.shape, "The accepted operation.", status: 202),
+            faults: [
+                .notFound, .invalidState, .operationInProgress, .placementUnresolved, .noCapacity, .diskElsewhere,
+                .hostUnreachable,
+            ]
+        ) { call in
+            let host = try call.body.optional(Self.host)
+            let job = try await vms.start(call.value("vm"), on: host, by: call.caller)
+            return try await operations.accepted(job, call)
+        }
+    }
+
+    private var stop: Route {
+        Route(
+            .post, "/v1/vms/{vm}/actions/stop", named: "stopVM", "Stops the VM.", query: [OperationAnswer.wait],
+            body: .json(
+                BodyShape(
+                    "StopVMRequest", [Self.mode, Self.timeout, Self.leave, Self.expectedHost, Self.expectedEpoch])),
+            answer: .json(OperationResource.shape, "The accepted operation.", status: 202),
+            faults: [
+                .notFound, .invalidState, .operationInProgress, .hostUnreachable, .libvirtUnavailable, .superseded,
+                .staleEpoch,
+            ]
+        ) { call in
+            var request = StopRequest()
+            if let mode = try call.body.optional(Self.mode) { request.mode = mode }
+            if let timeout = try call.body.optional(Self.timeout) { request.timeout = timeout }
+            request.isDeferrable = try call.body.optional(Self.leave) ?? false
+            request.expectedHost = try call.body.optional(Self.expectedHost)
+            request.expectedEpoch = try call.body.optional(Self.expectedEpoch).map { Epoch(Int64($0)) }
+            let job = try await vms.stop(call.value("vm"), request, by: call.caller)
+            return try await operations.accepted(job, call)
+        }
+    }
+
+    private var consoleLog: Route {
+        Route(
+            .get, "/v1/vms/{vm}/console/log", named: "showConsoleLog",
+            "The end of what the guest said on its serial console.", query: [Self.consoleLimit],
+            answer: .other("text/plain", "The log's last bytes, as the guest sent them."),
+            faults: [.notFound, .invalidState, .hostUnreachable]
+        ) { call in
+            let limit = try call.query.optional(Self.consoleLimit) ?? 65_536
+            return .text(try await vms.consoleLog(call.value("vm"), limit: Int(limit)))
+        }
+    }
+}
+
+extension Answer {
+    fileprivate static func vm(_ status: HTTPStatus, _ view: VMView) -> Answer {
+        .resource(VMResource.shape, VMResource(view), status: status).tagged(view.vm.revision)
+    }
+}
