@@ -1,0 +1,46 @@
+package import APIContract
+
+extension RoostClient {
+    package func hosts() async throws(APIFailure) -> Listing<HostResource> {
+        try await list(["hosts"], query: [(name: "sort", value: "name")])
+    }
+
+    /// `host` is an id or a name, here and below.
+    package func host(_ host: String) async throws(APIFailure) -> Answer<HostResource> {
+        try await value(APIRequest(.get, ["hosts", host]))
+    }
+
+    package func addHost(_ name: String) async throws(APIFailure) -> Answer<AddedHost> {
+        try await value(APIRequest(.post, ["hosts"], body: Self.json(AddHostRequest(name: name))))
+    }
+
+    /// A new join token for a host that has not joined or lost its data; earlier ones end.
+    package func makeJoinToken(for host: String) async throws(APIFailure) -> Answer<AddedHost> {
+        try await value(APIRequest(.post, ["hosts", host, "join-tokens"]))
+    }
+
+    /// `isForced` also deletes a host that cannot be asked; its VMs stay unknown until it is fenced.
+    package func deleteHost(_ host: String, isForced: Bool) async throws(APIFailure) -> Answer<DeletedHost> {
+        try await value(APIRequest(.delete, ["hosts", host], query: [(name: "force", value: isForced ? "true" : nil)]))
+    }
+
+    package func enableHost(_ host: String) async throws(APIFailure) -> Answer<HostResource> {
+        try await value(APIRequest(.post, ["hosts", host, "actions", "enable"]))
+    }
+
+    package func disableHost(_ host: String) async throws(APIFailure) -> Answer<HostResource> {
+        try await value(APIRequest(.post, ["hosts", host, "actions", "disable"]))
+    }
+
+    /// Ends the host's session; its agent dials in again.
+    package func reconnectHost(_ host: String) async throws(APIFailure) -> Answer<HostResource> {
+        try await value(APIRequest(.post, ["hosts", host, "actions", "reconnect"]))
+    }
+
+    /// Declares the host off: its VMs count as stopped. Wrong proof can run a VM twice.
+    package func fenceHost(_ host: String, proof: String) async throws(APIFailure) -> Answer<HostResource> {
+        try await value(
+            APIRequest(
+                .post, ["hosts", host, "actions", "fence"], body: Self.json(FenceHostRequest(proof: proof))))
+    }
+}

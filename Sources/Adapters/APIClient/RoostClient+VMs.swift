@@ -1,0 +1,44 @@
+package import APIContract
+
+extension RoostClient {
+    package func vms(state: String? = nil, host: String? = nil) async throws(APIFailure) -> Listing<VMResource> {
+        try await list(
+            ["vms"], query: [(name: "state", value: state), (name: "host", value: host), (name: "sort", value: "name")])
+    }
+
+    /// `vm` is an id or a name, here and below.
+    package func vm(_ vm: String) async throws(APIFailure) -> Answer<VMResource> {
+        try await value(APIRequest(.get, ["vms", vm]))
+    }
+
+    package func createVM(_ request: CreateVMRequest) async throws(APIFailure) -> Answer<VMResource> {
+        try await value(APIRequest(.post, ["vms"], body: Self.json(request)))
+    }
+
+    /// Accepted, not done: the operation's end tells what came of it. The same holds for stop and delete.
+    package func startVM(
+        _ vm: String, _ request: StartVMRequest
+    ) async throws(APIFailure) -> Answer<OperationResource> {
+        try await value(APIRequest(.post, ["vms", vm, "actions", "start"], body: Self.json(request)))
+    }
+
+    package func stopVM(_ vm: String, _ request: StopVMRequest) async throws(APIFailure) -> Answer<OperationResource> {
+        try await value(APIRequest(.post, ["vms", vm, "actions", "stop"], body: Self.json(request)))
+    }
+
+    package func deleteVM(_ vm: String, isDeferrable: Bool) async throws(APIFailure) -> Answer<OperationResource> {
+        try await value(
+            APIRequest(.delete, ["vms", vm], query: [(name: "defer", value: isDeferrable ? "true" : nil)]))
+    }
+
+    /// The last `limit` bytes of the VM's serial console.
+    package func consoleLog(of vm: String, limit: Int) async throws(APIFailure) -> [UInt8] {
+        try await send(
+            APIRequest(.get, ["vms", vm, "console", "log"], query: [(name: "limit", value: String(limit))])
+        ).body
+    }
+
+    package func events(of vm: String) async throws(APIFailure) -> Listing<EventResource> {
+        try await list(["vms", vm, "events"])
+    }
+}

@@ -1,0 +1,99 @@
+import APIContract
+import ArgumentParser
+
+struct GCCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "gc", abstract: "GC jobs: leftover work that waits for a host.",
+        subcommands: [List.self, Show.self, Explain.self, Run.self, Delete.self])
+
+    struct List: AsyncParsableCommand {
+        static let configuration = CommandConfiguration(abstract: "List the jobs that have not ended.")
+
+        @Option(help: "Only those of this VM.") var vm: Reference?
+        @Option(help: "Only those on this host.") var host: Reference?
+        @Flag(help: "Also those that have ended.") var all = false
+        @OptionGroup var connection: ConnectionOptions
+        @OptionGroup var output: OutputOptions
+
+        func run() async throws {
+            try await Session.run(connection, output) { session in
+                async let names = session.names([.hosts, .vms])
+                let jobs = try await session.client.gcJobs(vm: vm?.text, host: host?.text)
+                try session.printer.list(
+                    jobs.filtered { all || !$0.isEnded },
+                    columns: GCJobResource.columns(await names, Age(serverTime: jobs.serverTime)), name: \.id)
+            }
+        }
+    }
+
+    struct Show: AsyncParsableCommand {
+        static let configuration = CommandConfiguration(abstract: "Show all that is known of a job.")
+
+        @Argument(help: "The job's id.") var job: Reference
+        @OptionGroup var connection: ConnectionOptions
+        @OptionGroup var output: OutputOptions
+
+        func run() async throws {
+            try await Session.run(connection, output) { session in
+                async let names = session.names([.hosts, .vms])
+                let job = try await session.client.gcJob(job.text)
+                let book = await names
+                try session.printer.one(job, name: job.value.id) { $0.facts(book) }
+            }
+        }
+    }
+
+    struct Explain: AsyncParsableCommand {
+        static let configuration = CommandConfiguration(
+            abstract: "Say why a job waits, what wakes it, and what would cancel it.")
+
+        @Argument(help: "The job's id.") var job: Reference
+        @OptionGroup var connection: ConnectionOptions
+        @OptionGroup var output: OutputOptions
+
+        func run() async throws {
+            try await Session.run(connection, output) { session in
+                async let names = session.names([.hosts, .vms])
+                let explanation = try await session.client.explainGCJob(job.text)
+                let book = await names
+                guard session.printer.isForPeople else {
+                    return try session.printer.done("", json: explanation.text, name: explanation.value.job.id)
+                }
+                try session.printer.output.write(explanation.value.text(book))
+            }
+        }
+    }
+
+    struct Run: AsyncParsableCommand {
+        static let configuration = CommandConfiguration(abstract: "Try a job now.")
+
+        @Argument(help: "The job's id.") var job: Reference
+        @OptionGroup var connection: ConnectionOptions
+        @OptionGroup var output: OutputOptions
+
+        func run() async throws {
+            try await Session.run(connection, output) { session in
+                let job = try await session.client.triggerGCJob(job.text)
+                try session.printer.done(
+                    "GC job \(job.value.id) is tried now; 'roost gc show \(job.value.id)' shows what comes of it.",
+                    json: job.text, name: job.value.id)
+            }
+        }
+    }
+
+    struct Delete: AsyncParsableCommand {
+        static let configuration = CommandConfiguration(
+            abstract: "Cancel a job. The VM that waits for it keeps waiting.")
+
+        @Argument(help: "The job's id.") var job: Reference
+        @OptionGroup var connection: ConnectionOptions
+        @OptionGroup var output: OutputOptions
+
+        func run() async throws {
+            try await Session.run(connection, output) { session in
+                let answer = try await session.client.deleteGCJob(job.text)
+                try session.printer.done("Cancelled GC job \(job.text).", json: answer.text, name: job.text)
+            }
+        }
+    }
+}

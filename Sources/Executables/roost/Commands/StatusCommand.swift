@@ -1,0 +1,88 @@
+import APIClient
+import APIContract
+import ArgumentParser
+
+/// The whole fleet at a glance: what is there, what waits, what is wrong.
+struct StatusCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "status", abstract: "Show the state of the fleet: what is there, what waits, what is wrong.")
+
+    @OptionGroup var connection: ConnectionOptions
+    @OptionGroup var output: OutputOptions
+
+    func run() async throws {
+        try await Session.run(connection, output) { session in
+            async let version = session.client.version()
+            async let hosts = session.client.hosts()
+            async let vms = session.client.vms()
+            async let jobs = session.client.gcJobs()
+            let status = FleetStatus(
+                server: session.client.access.address, version: try await version.value.version,
+                hosts: try await hosts.items, vms: try await vms.items.filter { !$0.isDestroyed },
+                jobs: try await jobs.items.filter { !$0.isEnded })
+            switch session.printer.format {
+            case .table, .wide: try session.printer.output.write(Table.render(facts: status.facts))
+            case .json, .yaml: try session.printer.document(status.document.text)
+            case .name: try session.printer.line(status.server)
+            }
+        }
+    }
+}
+
+/// What `roost status` shows.
+struct FleetStatus {
+    let server: String
+    let version: String
+    let hosts: [HostResource]
+    /// VMs that are not destroyed.
+    let vms: [VMResource]
+    /// GC jobs that have not ended.
+    let jobs: [GCJobResource]
+
+    private var names: NameBook {
+        NameBook(Dictionary(hosts.map { ($0.id, $0.name) }, uniquingKeysWith: { first, _ in first }))
+    }
+
+    var facts: [(name: String, value: String)] {
+        let connections = Self.counts(hosts.map(\.connection)).map { "\($0.value) \($0.key)" }
+        let states = Self.counts(vms.map(\.state)).map { "\($0.value) \($0.key)" }
+        var facts = [
+            (name: "server", value: "\(server), version \(version)"),
+            (name: "hosts", value: Self.total(hosts.count, connections)),
+            (name: "vms", value: Self.total(vms.count, states)),
+            (name: "gc jobs", value: "\(jobs.count) not ended"),
+        ]
+        for host in hosts where host.connection == "connected" && !host.libvirtAnswers {
+            facts.append((name: "WAITING", value: "libvirt on \(host.name) does not answer"))
+        }
+        for vm in vms where vm.waitingFor != nil || !vm.conflicts.isEmpty {
+            facts.append(
+                (name: vm.conflicts.isEmpty ? "WAITING" : "CONFLICT", value: "\(vm.name) \(vm.stateText(names))"))
+        }
+        return facts
+    }
+
+    /// The same as JSON. Composed here, of several of the API's answers.
+    var document: JSONValue {
+        .object([
+            ("server", .string(server)), ("version", .string(version)),
+            ("hosts", Self.object(Self.counts(hosts.map(\.connection)))),
+            ("vms", Self.object(Self.counts(vms.map(\.state)))),
+            ("gcJobs", Self.object(Self.counts(jobs.map(\.state)))),
+            ("waiting", .array(vms.filter { $0.waitingFor != nil }.map { .string($0.name) })),
+            ("conflicts", .array(vms.filter { !$0.conflicts.isEmpty }.map { .string($0.name) })),
+        ])
+    }
+
+    private static func counts(_ words: [String]) -> [(key: String, value: Int)] {
+        Dictionary(grouping: words, by: \.self).mapValues(\.count).sorted { $0.key < $1.key }
+    }
+
+    private static func total(_ count: Int, _ parts: [String]) -> String {
+        parts.isEmpty ? "\(count)" : "\(count): \(parts.joined(separator: ", "))"
+    }
+
+    private static func object(_ counts: [(key: String, value: Int)]) -> JSONValue {
+        .object(counts.map { ($0.key, .number(String($0.value))) })
+    }
+}

@@ -1,0 +1,100 @@
+import APIContract
+
+extension GCJobResource {
+    var isEnded: Bool { endedAt != nil }
+
+    static func columns(_ names: NameBook, _ age: Age) -> [Column<GCJobResource>] {
+        [
+            Column("ID") { $0.id },
+            Column("KIND") { $0.kind },
+            Column("VM") { names[$0.vm] },
+            Column("HOST") { names[$0.host] },
+            Column("EPOCH") { String($0.epoch) },
+            Column("STATE") { $0.state },
+            Column("OUTCOME") { $0.outcome ?? "" },
+            Column("ATTEMPTS") { String($0.attempts) },
+            Column("NEXT") { $0.isEnded ? "" : age.until($0.nextAttemptAt) },
+            Column("LAST ERROR", isWide: true) { $0.lastError ?? "" },
+            Column("OWNER", isWide: true) { $0.owner ?? "" },
+            Column("AGE") { age.since($0.createdAt) },
+        ]
+    }
+
+    func facts(_ names: NameBook) -> [(name: String, value: String)] {
+        [
+            (name: "id", value: id), (name: "kind", value: kind), (name: "vm", value: names[vm]),
+            (name: "host", value: names[host]), (name: "epoch", value: String(epoch)),
+            (name: "mode", value: mode ?? ""), (name: "state", value: state),
+            (name: "outcome", value: outcome ?? ""), (name: "attempts", value: String(attempts)),
+            (name: "last error", value: lastError ?? ""), (name: "next attempt", value: nextAttemptAt ?? ""),
+            (name: "owner", value: owner ?? ""), (name: "revision", value: String(revision)),
+            (name: "created", value: createdAt), (name: "updated", value: updatedAt),
+            (name: "ended", value: endedAt ?? ""),
+        ]
+    }
+}
+
+extension GCJobExplanation {
+    /// The explanation as paragraphs.
+    func text(_ names: NameBook) -> String {
+        var lines = ["\(job.kind) of \(names[job.vm]) on \(names[job.host]), epoch \(job.epoch): \(job.state)"]
+        lines += ["", "What it does: \(doing)"]
+        if !waitsBecause.isEmpty { lines += ["Why it waits: \(waitsBecause)"] }
+        for (heading, items) in [
+            ("What wakes it", wokenBy), ("What would cancel it", cancelledBy), ("Its steps", steps),
+        ] where !items.isEmpty {
+            lines += ["", heading + ":"] + items.map { "  - " + $0 }
+        }
+        return lines.map { TerminalText.visible($0) + "\n" }.joined()
+    }
+}
+
+extension OperationResource {
+    static func columns(_ names: NameBook, _ age: Age) -> [Column<OperationResource>] {
+        [
+            Column("ID") { $0.id },
+            Column("KIND") { $0.kind },
+            Column("VM") { names[$0.vm] },
+            Column("HOST") { names[$0.host] },
+            Column("STATE") { $0.state },
+            Column("OUTCOME") { $0.outcome ?? "" },
+            Column("EPOCH", isWide: true) { String($0.epoch) },
+            Column("ATTEMPTS", isWide: true) { String($0.attempts) },
+            Column("BY", isWide: true) { $0.requestedBy },
+            Column("ERROR", isWide: true) { $0.error?.detail ?? "" },
+            Column("AGE") { age.since($0.createdAt) },
+        ]
+    }
+
+    func facts(_ names: NameBook) -> [(name: String, value: String)] {
+        var facts = [
+            (name: "id", value: id), (name: "kind", value: kind), (name: "vm", value: names[vm]),
+            (name: "host", value: names[host]), (name: "epoch", value: String(epoch)), (name: "state", value: state),
+            (name: "outcome", value: outcome ?? ""), (name: "progress", value: progress ?? ""),
+        ]
+        if let error {
+            facts.append((name: "error", value: "\(error.detail) (\(error.code))"))
+            if let hint = error.hint { facts.append((name: "hint", value: hint)) }
+        }
+        return facts + [
+            (name: "attempts", value: String(attempts)), (name: "requested by", value: requestedBy),
+            (name: "revision", value: String(revision)), (name: "created", value: createdAt),
+            (name: "updated", value: updatedAt), (name: "ended", value: endedAt ?? ""),
+        ]
+    }
+}
+
+extension EventResource {
+    static func columns(_ names: NameBook) -> [Column<EventResource>] {
+        [
+            Column("ID") { String($0.id) },
+            Column("AT") { $0.at },
+            Column("KIND") { $0.kind },
+            Column("VM", isWide: true) { names[$0.vm] },
+            Column("HOST", isWide: true) { names[$0.host] },
+            Column("EPOCH", isWide: true) { $0.epoch.map { String($0) } ?? "" },
+            Column("BY", isWide: true) { $0.principal },
+            Column("MESSAGE") { $0.message },
+        ]
+    }
+}

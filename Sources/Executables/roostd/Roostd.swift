@@ -1,0 +1,79 @@
+import APIServer
+import ArgumentParser
+import ControlPlane
+import Domain
+import Foundation
+import HostGateway
+import Identity
+import ImageStore
+import Logging
+import Platform
+import SQLStore
+import ServiceLifecycle
+import UnixSignals
+
+/// The management server.
+@main
+struct Roostd: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "roostd", abstract: "Roost's management server: the API, the records, the jobs, the agents' sessions.",
+        version: Release.version)
+
+    @OptionGroup var options: ServerOptions
+
+    mutating func run() async throws {
+        do {
+            let options = try await options.settled()
+            LoggingSystem.bootstrap { _ in LogText(level: options.logLevel) }
+            try await Self.serve(options)
+        } catch let error as Fault {
+            throw StartFailure(error.message, error.hint)
+        } catch let error as DirectoryInUse {
+            throw StartFailure(error.message, error.hint)
+        }
+    }
+
+    private static func serve(_ options: SettledOptions) async throws {
+        let logger = Logger(label: "roostd")
+        let directory = try ServerDirectory(options.dataDirectory)
+        let time = SystemTime()
+        let faults = FileFaultPoints.fromEnvironment()
+        let feed = CommitFeed()
+        let database = try SQLiteDatabase(
+            path: directory.database, clock: time, faults: faults, logger: logger,
+            onCommit: { _, jobsTouched in feed.committed(jobsTouched: jobsTouched) })
+        defer { database.close() }
+
+        let authority = try CertificateAuthority.open(in: directory.authority)
+        let registry = SessionRegistry(settings: options.gateway)
+        let context = Context(
+            database: database, sessions: registry, time: time, ids: SystemIDs(), random: SystemRandom(),
+            faults: faults, feed: feed, settings: options.control, logger: logger)
+        let sessions = HostSessionService(context)
+        try await sessions.forgetSessions()
+        let imageFiles = try DiskImageFiles(directory: directory.images)
+
+        let authenticator = Authenticator(database)
+        try await authenticator.register(tokenHash: directory.adminTokenHash(), for: Principal(name: "admin"))
+        let gateway = try GatewayServer(
+            host: options.agentListen.host, port: options.agentListen.port, authority: authority, observer: sessions,
+            images: imageFiles, registry: registry, settings: options.gateway, logger: logger)
+        let limits = HTTPLimits()
+        let services = APIServices(
+            vms: VMService(context), hosts: HostService(context, secrets: JoinSecrets(authority: authority)),
+            images: ImageService(context, files: imageFiles, sizeLimit: limits.fileBytes), jobs: JobService(context),
+            events: EventService(context), authenticator: authenticator, time: time, ids: SystemIDs(),
+            node: options.control.node, version: Release.version)
+        let front = HTTPFront(
+            services, listen: options.listen, tls: try options.apiIdentity(), limits: limits, logger: logger)
+
+        let group = ServiceGroup(
+            services: [
+                gateway, EngineService(engine: JobEngine(context), retention: Retention(context)), front,
+                Announcement(front: front, gateway: gateway, directory: directory, options: options, logger: logger),
+            ],
+            gracefulShutdownSignals: [.sigterm, .sigint], logger: logger)
+        try await group.run()
+        logger.info("roostd has stopped")
+    }
+}

@@ -1,0 +1,53 @@
+import APIServer
+import ControlPlane
+import HostGateway
+import Identity
+import Logging
+import ServiceLifecycle
+
+/// Runs the job engine and the retention sweep; a graceful shutdown hands over what is under way.
+struct EngineService: Service {
+    let engine: JobEngine
+    let retention: Retention
+
+    func run() async throws {
+        try await cancelWhenGracefulShutdown {
+            try await withThrowingDiscardingTaskGroup { group in
+                group.addTask { try await engine.run() }
+                group.addTask { await retention.run() }
+            }
+        }
+    }
+}
+
+/// Says where the server listens, in the log and in the hint file, once it does; then waits for the end.
+struct Announcement: Service {
+    let front: HTTPFront
+    let gateway: GatewayServer
+    let directory: ServerDirectory
+    let options: SettledOptions
+    let logger: Logger
+
+    func run() async throws {
+        let port = try await front.port()
+        let agentPort = try await gateway.port
+        let scheme = options.isTLS ? "https" : "http"
+        let host = options.listen.host.contains(":") ? "[\(options.listen.host)]" : options.listen.host
+        let server = "\(scheme)://\(host):\(port)"
+        try directory.writeHint(server: server)
+        logger.info(
+            "roostd is ready",
+            metadata: ["api": "\(server)", "agents": "\(options.agentListen.host):\(agentPort)"])
+        try await gracefulShutdown()
+    }
+}
+
+/// Join tokens pin the server's own certificate authority.
+struct JoinSecrets: SecretSource {
+    let authority: CertificateAuthority
+
+    func joinSecret() throws -> JoinSecret {
+        let token = try JoinTokenText(for: authority)
+        return JoinSecret(token: token.text, hash: token.secretHash)
+    }
+}

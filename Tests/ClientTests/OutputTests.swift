@@ -1,0 +1,121 @@
+import APIClient
+import APIContract
+import Testing
+
+@testable import roost
+
+struct OutputTests {
+    private let names = NameBook(["h-1": "h1", "h-2": "h2", "i-1": "debian"])
+    private let age = Age(serverTime: WireTime.seconds(rfc3339: "2026-01-01T01:00:00Z"))
+
+    private func vm(
+        _ name: String, state: String, host: String? = nil, waitingFor: WaitingFor? = nil, stopCause: String? = nil,
+        conflicts: [DomainSighting] = []
+    ) -> VMResource {
+        VMResource(
+            id: "id-" + name, name: name, state: state, stopCause: stopCause, host: host, lastHost: host, epoch: 7,
+            cpus: 2, memory: 512, image: "i-1", operation: nil, waitingFor: waitingFor, conflicts: conflicts,
+            revision: 3, createdAt: "2026-01-01T00:00:00.000Z", updatedAt: "2026-01-01T00:00:00.000Z")
+    }
+
+    @Test func `a table of VMs shows names, what is waited for, and conflicts`() {
+        let sighting = DomainSighting(
+            vm: "id-db", host: "h-2", epoch: 3, state: "running", seenAt: "2026-01-01T00:59:00Z")
+        let vms = [
+            vm("web", state: "stopping", host: "h-1", waitingFor: WaitingFor(host: "h-1", reason: "host-disconnected")),
+            vm("db", state: "running", host: "h-1", conflicts: [sighting]),
+            vm("old", state: "stopped", stopCause: "guest-shutdown"), vm("new", state: "created"),
+        ]
+        let table = Table.render(vms, columns: VMResource.columns(names, age), isWide: false)
+        #expect(
+            table == """
+                NAME   STATE                                        HOST   CPUS   MEMORY    IMAGE    AGE
+                web    stopping (waits for h1: host-disconnected)   h1     2      512 MiB   debian   60m
+                db     running CONFLICT: running on h2              h1     2      512 MiB   debian   60m
+                old    stopped (guest-shutdown)                     -      2      512 MiB   debian   60m
+                new    created                                      -      2      512 MiB   debian   60m
+
+                """)
+    }
+
+    @Test func `a wide table shows more, and an id without a name as it is`() {
+        let table = Table.render(
+            [vm("web", state: "running", host: "h-9")], columns: VMResource.columns(names, age), isWide: true)
+        #expect(table.contains("LAST HOST"))
+        #expect(table.contains("h-9"))
+        #expect(table.contains("id-web"))
+    }
+
+    @Test func `an empty table is its heading`() {
+        let columns = [Column<Int>("A") { String($0) }, Column<Int>("BEE") { String($0) }]
+        #expect(Table.render([], columns: columns, isWide: false) == "A   BEE\n")
+    }
+
+    @Test func `text from elsewhere cannot steer the terminal`() {
+        #expect(TerminalText.visible("a\u{1b}[2Jb\nc\u{9b}d\u{202e}e") == "a [2Jb c d e")
+        let bytes = Array("\u{1b}[2J\u{1b}]0;title\u{7}ok\r\n\u{1b}[1;31mred\u{1b}[0m\u{7}\u{1b}Pq\u{1b}\\é\n".utf8)
+        let expected = Array("ok\r\nredé\n".utf8)
+        var whole = TerminalText()
+        #expect(whole.plain(bytes) == expected)
+        var pieces = TerminalText()
+        #expect(bytes.flatMap { pieces.plain([$0]) } == expected)
+    }
+
+    @Test(arguments: [(0, "0s"), (119, "119s"), (120, "2m"), (7_200, "2h"), (172_800, "2d"), (-5, "0s")])
+    func `an age is shown in one unit`(_ seconds: Double, _ expected: String) {
+        #expect(Age.text(seconds) == expected)
+    }
+
+    @Test func `a size is shown in the unit that fits`() {
+        #expect(ImageFileResource.sizeText(1_023) == "1023 B")
+        #expect(ImageFileResource.sizeText(1_536) == "1.5 KiB")
+        #expect(ImageFileResource.sizeText(5 << 30) == "5.0 GiB")
+        #expect(ImageFileResource.sizeText(.max).hasSuffix(" EiB"))
+    }
+
+    @Test func `YAML keeps order, types and strings that look like something else`() throws {
+        let json =
+            #"{"name":"web","host":null,"epoch":7,"on":"yes","n":"12","empty":"","list":[],"map":{},"#
+            + #""items":[{"a":true},"x: y","two\nlines","ü"],"big":12345678901234567890}"#
+        #expect(
+            try YAMLText.render(json: json) == """
+                name: web
+                host: null
+                epoch: 7
+                "on": "yes"
+                n: "12"
+                empty: ""
+                list: []
+                map: {}
+                items:
+                - a: true
+                - 'x: y'
+                - "two\\nlines"
+                - ü
+                big: 12345678901234567890
+
+                """)
+    }
+
+    @Test func `a list that came in one page is what the API wrote, and one that came in more is one list`() throws {
+        let documents = try [1, 2, 3].map { try JSONValue(parsing: #"{"id":\#($0)}"#) }
+        let one = Listing(items: [1, 2, 3], documents: documents, wholeText: "{ \"items\": … }", serverTime: nil)
+        #expect(one.text == "{ \"items\": … }")
+        #expect(one.filtered { $0 < 9 }.text == one.text)
+        #expect(one.filtered { $0 != 2 }.text == #"{"items":[{"id":1},{"id":3}],"nextCursor":null}"#)
+    }
+
+    @Test func `a fleet's status names what waits and what is wrong`() throws {
+        let status = FleetStatus(
+            server: "http://127.0.0.1:7080", version: "1",
+            hosts: [],
+            vms: [
+                vm(
+                    "web", state: "stopping", host: "h-1",
+                    waitingFor: WaitingFor(host: "h-1", reason: "host-disconnected")),
+                vm("db", state: "running"),
+            ], jobs: [])
+        #expect(status.facts.contains { $0.name == "WAITING" && $0.value.hasPrefix("web stopping (waits for") })
+        #expect(status.document["vms"]?.text == #"{"running":1,"stopping":1}"#)
+    }
+}
