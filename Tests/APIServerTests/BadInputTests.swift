@@ -11,7 +11,10 @@ import Testing
         (#"{"name":"a","image":"i","cpus":1e3,"memory":64}"#, "invalid-field", "cpus"),
         (#"{"name":7,"image":"i","cpus":1,"memory":64}"#, "invalid-field", "name"),
         (#"{"name":"","image":"i","cpus":1,"memory":64}"#, "invalid-field", "name"),
-        (#"{"name":"\#(String(repeating: "a", count: 300))","image":"i","cpus":1,"memory":64}"#, "invalid-field", "name"),
+        (
+            #"{"name":"\#(String(repeating: "a", count: 300))","image":"i","cpus":1,"memory":64}"#, "invalid-field",
+            "name"
+        ),
         (#"{"name":"a","image":"i","cpus":1,"memory":0}"#, "invalid-field", "memory"),
         (#"{"name":"a","image":"i","cpus":1,"memory":1000000000000}"#, "invalid-field", "memory"),
         (#"{"name":"a","image":"i","cpus":1}"#, "invalid-field", "memory"),
@@ -63,7 +66,8 @@ import Testing
                     + "Content-Type: application/json\r\n\(framing)\r\n\r\n"
                 await connection.write(Array(head.utf8))
                 let isChunked = framing.hasPrefix("T")
-                let piece = (isChunked ? "10000\r\n" : "") + String(repeating: " ", count: 65_536) + (isChunked ? "\r\n" : "")
+                let piece =
+                    (isChunked ? "10000\r\n" : "") + String(repeating: " ", count: 65_536) + (isChunked ? "\r\n" : "")
                 for _ in 0..<160 { await connection.write(Array(piece.utf8)) }
                 let answer = RawAnswer(text: await connection.read())
                 #expect(answer.status == 413 && answer.code == "body-too-large", "\(framing): \(answer.text)")
@@ -116,7 +120,8 @@ import Testing
 
     @Test func `a head that is too large ends the connection without harm`() async throws {
         try await TestServer.run { server in
-            let answer = try await server.send("GET", "/v1/vms", headers: [("X-Long", String(repeating: "a", count: 100_000))])
+            let answer = try await server.send(
+                "GET", "/v1/vms", headers: [("X-Long", String(repeating: "a", count: 100_000))])
             #expect(answer.status == 400 || answer.text.isEmpty, "\(answer.text)")
             #expect(try await server.send("GET", "/healthz", token: nil).status == 200)
         }
@@ -126,7 +131,8 @@ import Testing
         try await TestServer.run { server in
             #expect(try await server.send("POST", "/v1/images", body: #"{"name":"i","kind":"disk"}"#).status == 201)
             let junk = try await server.send(
-                "PUT", "/v1/images/i/files/disk", body: "hello", headers: [("Content-Type", "application/octet-stream")])
+                "PUT", "/v1/images/i/files/disk", body: "hello", headers: [("Content-Type", "application/octet-stream")]
+            )
             #expect(junk.status == 422 && junk.code == "image-invalid" && junk.isProblem)
             #expect(try await server.send("PUT", "/v1/images/i/files/kernel", body: "x").status == 400)
             #expect(try await server.send("PUT", "/v1/images/i/files/nothing", body: "x").status == 404)

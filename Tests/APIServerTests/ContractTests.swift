@@ -21,7 +21,8 @@ import Testing
                     let method = operation.name.uppercased()
                     if path.name == "/v1/events" { continue }  // Its stream is tested on its own.
                     let answer = try await server.send(method, concrete)
-                    let isRoute = answer.status != 405 && answer.json["detail"]?.text?.hasPrefix("There is nothing at") != true
+                    let isRoute =
+                        answer.status != 405 && answer.json["detail"]?.text?.hasPrefix("There is nothing at") != true
                     #expect(isRoute, "\(method) \(path.name): \(answer.status)")
                     let refusal = try await server.send(method, concrete, token: nil)
                     if refusal.status != 401 { open.append(path.name) }
@@ -126,7 +127,8 @@ import Testing
             #expect(try await server.send("GET", "\(place)?wait=301").json["field"]?.text == "wait")
             let again = try await server.send("POST", "/v1/vms/a/actions/start")
             #expect(again.status == 409 && again.code == "operation-in-progress", "\(again.text)")
-            #expect(try await server.send("GET", "/v1/operations?vm=a&state=pending").json["items"]?.elements.count == 1)
+            #expect(
+                try await server.send("GET", "/v1/operations?vm=a&state=pending").json["items"]?.elements.count == 1)
         }
     }
 
@@ -165,7 +167,8 @@ import Testing
             #expect(try await server.send("POST", "/v1/hosts/h1/actions/fence").code == "invalid-body")
             let empty = try await server.send("POST", "/v1/hosts/h1/actions/fence", body: #"{"proof":""}"#)
             #expect(empty.json["field"]?.text == "proof")
-            let fenced = try await server.send("POST", "/v1/hosts/h1/actions/fence", body: #"{"proof":"I pulled the plug."}"#)
+            let fenced = try await server.send(
+                "POST", "/v1/hosts/h1/actions/fence", body: #"{"proof":"I pulled the plug."}"#)
             #expect(fenced.status == 200 && fenced.json["fencedAt"] != .null)
             let extra = try await server.send("POST", "/v1/hosts/h1/actions/enable", body: #"{"now":true}"#)
             #expect(extra.status == 400 && extra.json["field"]?.text == "now")
@@ -261,8 +264,10 @@ import Testing
             let get = Array("GET /v1/version HTTP/1.1\r\n\(head)\r\n".utf8)
             await connection.write(get)
             #expect(await connection.read { $0.contains("apiVersion") }.hasPrefix("HTTP/1.1 200"))
-            await connection.write(Array(
-                "POST /v1/hosts HTTP/1.1\r\n\(head)Content-Type: application/json\r\nContent-Length: 13\r\nExpect: 100-continue\r\n\r\n".utf8))
+            await connection.write(
+                Array(
+                    "POST /v1/hosts HTTP/1.1\r\n\(head)Content-Type: application/json\r\nContent-Length: 13\r\nExpect: 100-continue\r\n\r\n"
+                        .utf8))
             #expect(await connection.read { $0.hasSuffix("\r\n\r\n") }.hasPrefix("HTTP/1.1 100"))
             await connection.write(Array(#"{"name":"h1"}"#.utf8))
             #expect(await connection.read { $0.contains("joinToken") }.hasPrefix("HTTP/1.1 201"))

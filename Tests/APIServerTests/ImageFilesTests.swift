@@ -97,7 +97,9 @@ import Testing
             _ = FileManager.default.createFile(atPath: base, contents: Data(try await qemuImage("-f", "qcow2")))
             let backed = try await qemuImage("-f", "qcow2", "-b", base, "-F", "qcow2")
             let external = try await qemuImage("-f", "qcow2", "-o", "data_file=\(directory)/data.raw")
-            for name in ["base.qcow2", "data.raw"] { try? FileManager.default.removeItem(atPath: "\(directory)/\(name)") }
+            for name in ["base.qcow2", "data.raw"] {
+                try? FileManager.default.removeItem(atPath: "\(directory)/\(name)")
+            }
             try await expectRefused(files, .disk, backed, saying: "backing file")
             try await expectRefused(files, .disk, external, saying: "external data file")
         }

@@ -34,8 +34,10 @@ import Testing
         #expect(found?.field == "memory")
     }
 
-    @Test(arguments: ["", "A", "a_b", "-a", "a-", "ä", String(repeating: "a", count: 300), "a b",
-        "00000000-0000-4000-8000-000000000000"])
+    @Test(arguments: [
+        "", "A", "a_b", "-a", "a-", "ä", String(repeating: "a", count: 300), "a b",
+        "00000000-0000-4000-8000-000000000000",
+    ])
     func `a name that breaks the rules is refused`(_ text: String) throws {
         let read = try body("{\"name\":\"\(text)\"}")
         #expect(fault { _ = try read.require(Self.name) }?.field == "name")
@@ -52,7 +54,9 @@ import Testing
         #expect(try body("{}").optional(Self.mode) == nil)
     }
 
-    @Test(arguments: ["[]", "\"a\"", "1", "null", "{\"name\":\"a\"", "{\"name\":\"a\"}}", "{\"name\":\"a\",\"name\":\"b\"}"])
+    @Test(arguments: [
+        "[]", "\"a\"", "1", "null", "{\"name\":\"a\"", "{\"name\":\"a\"}}", "{\"name\":\"a\",\"name\":\"b\"}",
+    ])
     func `a body that is no JSON object is refused`(_ text: String) {
         #expect(fault { _ = try body(text) }?.code == .invalidBody)
     }

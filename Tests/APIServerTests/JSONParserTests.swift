@@ -34,7 +34,9 @@ import Testing
     }
 
     @Test func `what is written is read back the same`() throws {
-        let value: JSONValue = ["text": "a\"\\\u{0}\u{1F}\u{7F}/ä\n\t\r", "list": [1, .null, true], "none": .object([])]
+        let value: JSONValue = [
+            "text": "a\"\\\u{0}\u{1F}\u{7F}/ä\n\t\r", "list": [1, .null, true], "none": .object([]),
+        ]
         #expect(try JSONParser.parse(value.encoded) == value)
     }
 

@@ -1,7 +1,7 @@
 import Crypto
 import Foundation
-import ServiceLifecycle
 import Logging
+import ServiceLifecycle
 
 @testable import APIServer
 
@@ -99,7 +99,9 @@ struct RawAnswer: Sendable {
 
     func header(_ name: String) -> String? {
         for line in parts.head.split(separator: "\r\n") {
-            guard let colon = line.firstIndex(of: ":"), line[..<colon].lowercased() == name.lowercased() else { continue }
+            guard let colon = line.firstIndex(of: ":"), line[..<colon].lowercased() == name.lowercased() else {
+                continue
+            }
             return line[line.index(after: colon)...].trimmingCharacters(in: .whitespaces)
         }
         return nil
@@ -107,7 +109,9 @@ struct RawAnswer: Sendable {
 
     var json: JSONValue { (try? JSONParser.parse(Array(body.utf8), depthMax: 64)) ?? .null }
     var code: String? { json["code"]?.text }
-    var isProblem: Bool { header("content-type") == "application/problem+json" && json["status"]?.integerValue == Int64(status) }
+    var isProblem: Bool {
+        header("content-type") == "application/problem+json" && json["status"]?.integerValue == Int64(status)
+    }
 }
 
 /// Runs a service group that a test stops.

@@ -48,7 +48,11 @@ import Testing
         #expect(try query("").limit == 100)
         let place = ListQuery.Cursor(value: "2025 ä+/", id: "x")
         let cursor = try #require(ListParameters.cursor(place, of: first))
-        #expect(cursor.utf8.allSatisfy { Character(Unicode.Scalar($0)).isLetter || Character(Unicode.Scalar($0)).isNumber || $0 == 0x2D || $0 == 0x5F })
+        #expect(
+            cursor.utf8.allSatisfy {
+                Character(Unicode.Scalar($0)).isLetter || Character(Unicode.Scalar($0)).isNumber || $0 == 0x2D
+                    || $0 == 0x5F
+            })
         #expect(try query("sort=-createdAt&cursor=\(cursor)").after == place)
     }
 
@@ -122,8 +126,10 @@ import Testing
         #expect(try ListenAddress(parsing: address.description) == address)
     }
 
-    @Test(arguments: ["", "127.0.0.1", "127.0.0.1:", "127.0.0.1:65536", "127.0.0.1:-1", "127.0.0.1:+1", "::1:80",
-        "[::1:80", "::1]:80", "[]:80", "a b:80", "http://x:80", "127.0.0.1:8o"])
+    @Test(arguments: [
+        "", "127.0.0.1", "127.0.0.1:", "127.0.0.1:65536", "127.0.0.1:-1", "127.0.0.1:+1", "::1:80",
+        "[::1:80", "::1]:80", "[]:80", "a b:80", "http://x:80", "127.0.0.1:8o",
+    ])
     func `what is no address is refused with an example`(_ text: String) {
         let fault = #expect(throws: Fault.self) { try ListenAddress(parsing: text) }
         #expect(fault?.hint?.contains("127.0.0.1:7080") == true)
@@ -131,14 +137,15 @@ import Testing
 }
 
 @Suite struct TimestampTests {
-    @Test(arguments: [
-        (0, "1970-01-01T00:00:00.000Z", "Thu, 01 Jan 1970 00:00:00 GMT"),
-        (951_782_400_123, "2000-02-29T00:00:00.123Z", "Tue, 29 Feb 2000 00:00:00 GMT"),
-        (1_763_884_260_007, "2025-11-23T07:51:00.007Z", "Sun, 23 Nov 2025 07:51:00 GMT"),
-        (4_107_542_399_999, "2100-02-28T23:59:59.999Z", "Sun, 28 Feb 2100 23:59:59 GMT"),
-        (4_107_542_400_000, "2100-03-01T00:00:00.000Z", "Mon, 01 Mar 2100 00:00:00 GMT"),
-        (-1, "1969-12-31T23:59:59.999Z", "Wed, 31 Dec 1969 23:59:59 GMT"),
-    ] as [(Int64, String, String)])
+    @Test(
+        arguments: [
+            (0, "1970-01-01T00:00:00.000Z", "Thu, 01 Jan 1970 00:00:00 GMT"),
+            (951_782_400_123, "2000-02-29T00:00:00.123Z", "Tue, 29 Feb 2000 00:00:00 GMT"),
+            (1_763_884_260_007, "2025-11-23T07:51:00.007Z", "Sun, 23 Nov 2025 07:51:00 GMT"),
+            (4_107_542_399_999, "2100-02-28T23:59:59.999Z", "Sun, 28 Feb 2100 23:59:59 GMT"),
+            (4_107_542_400_000, "2100-03-01T00:00:00.000Z", "Mon, 01 Mar 2100 00:00:00 GMT"),
+            (-1, "1969-12-31T23:59:59.999Z", "Wed, 31 Dec 1969 23:59:59 GMT"),
+        ] as [(Int64, String, String)])
     func `a time is written as RFC 3339 and as HTTP have it`(_ time: Int64, _ rfc3339: String, _ http: String) {
         #expect(Timestamp(milliseconds: time).rfc3339 == rfc3339)
         #expect(Timestamp(milliseconds: time).httpDate == http)

@@ -8,8 +8,9 @@ import Testing
 @Suite struct StreamTests {
     private func subscribe(_ server: TestServer, _ path: String, headers: String = "") async throws -> RawConnection {
         let connection = try await RawConnection.open(port: server.port)
-        await connection.write(Array(
-            "GET \(path) HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer \(TestServer.token)\r\n\(headers)\r\n".utf8))
+        await connection.write(
+            Array(
+                "GET \(path) HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer \(TestServer.token)\r\n\(headers)\r\n".utf8))
         return connection
     }
 
@@ -17,7 +18,8 @@ import Testing
         try await TestServer.run { server in
             let live = try await subscribe(server, "/v1/events")
             let start = await live.read { $0.contains("retry: 1000") }
-            #expect(start.contains("content-type: text/event-stream") || start.contains("Content-Type: text/event-stream"))
+            #expect(
+                start.contains("content-type: text/event-stream") || start.contains("Content-Type: text/event-stream"))
             for name in ["h1", "h2"] {
                 #expect(try await server.send("POST", "/v1/hosts", body: "{\"name\":\"\(name)\"}").status == 201)
             }
@@ -53,9 +55,10 @@ import Testing
             let stream = try await subscribe(server, "/v1/events")
             _ = await stream.read { $0.contains("retry: 1000") }
             let waiting = try await RawConnection.open(port: server.port)
-            await waiting.write(Array(
-                ("POST /v1/vms/a/actions/start?wait=300 HTTP/1.1\r\nHost: x\r\n"
-                    + "Authorization: Bearer \(TestServer.token)\r\n\r\n").utf8))
+            await waiting.write(
+                Array(
+                    ("POST /v1/vms/a/actions/start?wait=300 HTTP/1.1\r\nHost: x\r\n"
+                        + "Authorization: Bearer \(TestServer.token)\r\n\r\n").utf8))
             // The start is accepted before the wait begins, so its event says that the wait is on.
             _ = await stream.read { $0.contains("vm.starting") }
             let clock = ContinuousClock()
@@ -98,9 +101,10 @@ import Testing
         limits.bodyTime = .milliseconds(200)
         try await TestServer.run(limits: limits) { server in
             let connection = try await RawConnection.open(port: server.port)
-            await connection.write(Array(
-                ("POST /v1/hosts HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer \(TestServer.token)\r\n"
-                    + "Content-Type: application/json\r\nContent-Length: 100\r\n\r\n{").utf8))
+            await connection.write(
+                Array(
+                    ("POST /v1/hosts HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer \(TestServer.token)\r\n"
+                        + "Content-Type: application/json\r\nContent-Length: 100\r\n\r\n{").utf8))
             _ = await connection.read()
             #expect(try await server.send("GET", "/v1/hosts").json["items"] == .array([]))
         }

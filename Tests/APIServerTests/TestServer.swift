@@ -74,7 +74,9 @@ struct TestServer: Sendable {
         var fields = headers
         if let token { fields.append(("Authorization", "Bearer \(token)")) }
         if let body {
-            if !fields.contains(where: { $0.0 == "Content-Type" }) { fields.append(("Content-Type", "application/json")) }
+            if !fields.contains(where: { $0.0 == "Content-Type" }) {
+                fields.append(("Content-Type", "application/json"))
+            }
             fields.append(("Content-Length", String(body.utf8.count)))
         }
         let head = "\(method) \(path) HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n"

@@ -42,14 +42,14 @@ import Testing
     }
 
     @Test func `a second agent on the same data directory gets a clear error`() throws {
-        let lock = try DataDirectoryLock(directory: directory.path)
-        let fault = try #require(throws: Fault.self) { _ = try DataDirectoryLock(directory: directory.path) }
-        #expect(fault.message.contains("Another roost-agent (process "))
+        let lock = try DataDirectoryLock(directory: directory.path, mode: 0o711)
+        let fault = try #require(throws: Fault.self) { _ = try DataDirectoryLock(directory: directory.path, mode: 0o711) }
+        #expect(fault.message.contains("Another process uses"))
         #expect(fault.message.contains(directory.path))
         withExtendedLifetime(lock) {}
     }
 
     @Test func `the data directory is free again when its lock is released`() throws {
-        for _ in 1...2 { withExtendedLifetime(try DataDirectoryLock(directory: directory.path)) {} }
+        for _ in 1...2 { withExtendedLifetime(try DataDirectoryLock(directory: directory.path, mode: 0o711)) {} }
     }
 }

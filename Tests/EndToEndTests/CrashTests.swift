@@ -38,8 +38,9 @@ extension EndToEnd {
             #expect(["stopped", "not-found"].contains(ended.outcome))
             #expect(try await bench.vm(name, becomes: "stopped").operation == nil)
             #expect(try await bench.domains(on: "h1").isEmpty)
+            #expect(try await bench.vm(name).epoch == vm.epoch)
+            try await bench.connected("h1")
             try await bench.roost("vm", "delete", name)
-            _ = vm
         }
 
         @Test(arguments: [

@@ -66,7 +66,7 @@ struct Bench: Sendable {
     /// Runs an agent while `body` does.
     func withAgent(
         _ inbox: FakeInbox, files: AgentIdentityFiles, token: JoinTokenText? = nil, port: Int? = nil,
-        images: ServerImages = ServerImages(), settings: LinkSettings = .quick,
+        images: ServerImages = ServerImages(logger: quietLogger), settings: LinkSettings = .quick,
         _ body: @escaping @Sendable () async throws -> Void
     ) async throws {
         let connection = ServerConnection(

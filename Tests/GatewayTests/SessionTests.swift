@@ -131,9 +131,9 @@ import Testing
         try await wired { wired in
             wired.inbox.hold(true)
             let id = freshCommand()
-            let end = await wired.bench.registry.send(coldStop, id: id, to: wired.host, limit: .milliseconds(200))
+            let end = await wired.bench.registry.send(coldStop, id: id, to: wired.host, limit: .seconds(1))
             guard case .outcomeUnknown = end else { return #expect(Bool(false), "\(end)") }
-            #expect(wired.inbox.executed == [id])
+            try await eventually("the command") { wired.inbox.executed == [id] }
             wired.inbox.finish(id, with: .done(CommandResult(effect: .stopped, sequence: 1)))
         }
     }

@@ -46,8 +46,10 @@ final class TCPProxy: Sendable {
 
     /// Ends all connections; new ones are refused.
     func close() {
-        state.withLock { $0.closed = true }
-        shutdown(listener, Int32(SHUT_RDWR))
+        state.withLock { shared in
+            shared.closed = true
+            shutdown(listener, Int32(SHUT_RDWR))
+        }
         cut()
     }
 
@@ -55,6 +57,7 @@ final class TCPProxy: Sendable {
         while true {
             let client = accept(listener, nil, nil)
             guard client >= 0, !state.withLock({ $0.closed }) else {
+                if client >= 0 { _ = Foundation.close(client) }
                 _ = Foundation.close(listener)
                 return
             }

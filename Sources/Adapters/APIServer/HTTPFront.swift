@@ -1,4 +1,5 @@
 import Domain
+import Foundation
 import HTTPTypes
 import Hummingbird
 import HummingbirdCore
@@ -70,8 +71,9 @@ package struct HTTPFront: Service {
         do {
             try await server.run()
         } catch let error as IOError {
+            let reason = String(cString: strerror(error.errnoCode)).lowercased()
             throw Fault(
-                .unavailable, .internalError, "The API cannot listen on \(listen): \(error.description).",
+                .unavailable, .internalError, "The API cannot listen on \(listen): \(reason).",
                 hint: "Choose another address with --listen, or end what listens there.")
         }
     }

@@ -28,7 +28,8 @@ package struct ListenAddress: Hashable, Sendable, CustomStringConvertible {
         var host = text[..<colon]
         if host.first == "[" {
             guard host.last == "]", host.count > 2 else {
-                throw Fault(.invalid, .invalidField, "The address '\(text)' has a bracket without its twin.", hint: hint)
+                throw Fault(
+                    .invalid, .invalidField, "The address '\(text)' has a bracket without its twin.", hint: hint)
             }
             host = host.dropFirst().dropLast()
         } else if host.contains(":") {

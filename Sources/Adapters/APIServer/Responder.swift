@@ -78,7 +78,8 @@ package struct Responder: Sendable {
         switch fault.status {
         case 401:
             let isWrong = request.headers[.authorization] != nil
-            answer.headers[.wwwAuthenticate] = isWrong ? #"Bearer realm="roost", error="invalid_token""# : #"Bearer realm="roost""#
+            answer.headers[.wwwAuthenticate] =
+                isWrong ? #"Bearer realm="roost", error="invalid_token""# : #"Bearer realm="roost""#
         case 405: answer.headers[.allow] = allowed(request)
         case 503: answer.headers[.retryAfter] = "5"
         default: break
@@ -97,7 +98,9 @@ package struct Responder: Sendable {
         let lookup = table.lookUp(method, request.uri.path[...])
         // Without a right to be here nobody learns which paths there are.
         var principal: Principal?
-        if request.uri.path == "/v1" || request.uri.path.hasPrefix("/v1/") { principal = try await authenticate(request) }
+        if request.uri.path == "/v1" || request.uri.path.hasPrefix("/v1/") {
+            principal = try await authenticate(request)
+        }
         switch lookup {
         case .found(let match):
             let call = try await call(match, request, body, by: principal, on: channel)

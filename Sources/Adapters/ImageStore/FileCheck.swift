@@ -14,7 +14,8 @@ enum FileCheck {
     static func initrd(_ head: [UInt8]) throws(Fault) {
         guard !initrdMagics.contains(where: { head.starts(with: $0) }) else { return }
         throw .invalidImage(
-            .initrd, "is no initrd: it is neither a cpio archive nor compressed with gzip, bzip2, lzma, xz, lz4 or zstd.",
+            .initrd,
+            "is no initrd: it is neither a cpio archive nor compressed with gzip, bzip2, lzma, xz, lz4 or zstd.",
             hint: "Upload an initrd such as /boot/initrd.img-VERSION.")
     }
 

@@ -33,7 +33,8 @@ struct QcowHeader {
                 hint: "Make it complete in itself: qemu-img convert -O qcow2 FILE NEW-FILE.")
         }
         guard features & corrupt == 0 else {
-            throw .invalidImage(.disk, "is a qcow2 that is marked corrupt.", hint: "Repair it: qemu-img check -r all FILE.")
+            throw .invalidImage(
+                .disk, "is a qcow2 that is marked corrupt.", hint: "Repair it: qemu-img check -r all FILE.")
         }
         guard features & ~knownFeatures == 0 else {
             throw .invalidImage(.disk, "is a qcow2 with features that are not known here.")

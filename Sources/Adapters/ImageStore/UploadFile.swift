@@ -77,7 +77,8 @@ final class UploadFile: @unchecked Sendable {
 extension Fault {
     /// A call to the disk failed; `errno` says why.
     static func disk(_ verb: String) -> Fault {
-        let reason = errno == ENOSPC || errno == EDQUOT ? "its disk is full" : String(cString: strerror(errno)).lowercased()
+        let reason =
+            errno == ENOSPC || errno == EDQUOT ? "its disk is full" : String(cString: strerror(errno)).lowercased()
         return Fault(
             .unavailable, .storeUnavailable, "The server cannot \(verb): \(reason).",
             hint: "Make room or mend the disk of the server's data directory, then upload again.")

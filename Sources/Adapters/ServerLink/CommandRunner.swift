@@ -8,11 +8,11 @@ import Synchronization
 final class CommandRunner: Sendable {
     private let inbox: any AgentInbox
     private let limit: Int
-    private let work = AsyncStream<@Sendable () async -> Void>.makeStream()
     private let state = Mutex(Shared())
 
     private struct Shared {
-        var underWay = 0
+        var underWay: [Int: Task<Void, Never>?] = [:]
+        var started = 0
         var taking = true
         var link: LinkSession?
         var idleWaiters: [CheckedContinuation<Void, Never>] = []
@@ -29,20 +29,15 @@ final class CommandRunner: Sendable {
         set { state.withLock { $0.link = newValue } }
     }
 
-    /// Runs the work; when cancelled, so are the commands under way.
-    func run() async {
-        await withDiscardingTaskGroup { group in
-            for await job in work.stream {
-                group.addTask {
-                    await job()
-                    self.finished()
-                }
-            }
-        }
-    }
-
     /// Takes no more commands: one that arrives now is as if it had never been received.
     func stopTaking() { state.withLock { $0.taking = false } }
+
+    /// Cancels what is under way. Does not wait for it: a hypervisor that hangs must not keep the agent from ending,
+    /// and the journal tells the next agent what was begun.
+    func cancelAll() {
+        stopTaking()
+        for task in state.withLock({ Array($0.underWay.values) }) { task?.cancel() }
+    }
 
     /// Returns when no command is under way, at the latest after `limit`.
     func idle(limit: Duration) async {
@@ -53,8 +48,8 @@ final class CommandRunner: Sendable {
         defer { timer.cancel() }
         await withCheckedContinuation { waiter in
             let idle = state.withLock { shared in
-                if shared.underWay > 0 { shared.idleWaiters.append(waiter) }
-                return shared.underWay == 0
+                if !shared.underWay.isEmpty { shared.idleWaiters.append(waiter) }
+                return shared.underWay.isEmpty
             }
             if idle { waiter.resume() }
         }
@@ -88,20 +83,29 @@ final class CommandRunner: Sendable {
     private enum Start { case started, stopping, full }
 
     private func start(_ job: @escaping @Sendable () async -> Void) -> Start {
-        let start = state.withLock { shared -> Start in
-            guard shared.taking else { return .stopping }
-            guard shared.underWay < limit else { return .full }
-            shared.underWay += 1
-            return .started
+        let (start, number) = state.withLock { shared -> (Start, Int) in
+            guard shared.taking else { return (.stopping, 0) }
+            guard shared.underWay.count < limit else { return (.full, 0) }
+            shared.started += 1
+            shared.underWay[shared.started] = .some(nil)
+            return (.started, shared.started)
         }
-        if start == .started { work.continuation.yield(job) }
+        guard start == .started else { return start }
+        let task = Task {
+            await job()
+            finished(number)
+        }
+        // The job may have finished already.
+        state.withLock { shared in
+            if shared.underWay[number] != nil { shared.underWay[number] = .some(task) }
+        }
         return start
     }
 
-    private func finished() {
+    private func finished(_ number: Int) {
         let idle = state.withLock { shared in
-            shared.underWay -= 1
-            return shared.underWay == 0
+            shared.underWay[number] = nil
+            return shared.underWay.isEmpty
         }
         if idle { resumeIdleWaiters() }
     }

@@ -44,10 +44,6 @@ package final class ServerConnection: Service {
         let reports = inbox.reports()
         try await withThrowingTaskGroup(of: Over.self) { group in
             group.addTask {
-                await self.runner.run()
-                return .part
-            }
-            group.addTask {
                 // While there is no session, reports are dropped: the next hello carries a whole inventory.
                 for await report in reports { self.runner.link?.send(report) }
                 return .part
@@ -61,7 +57,10 @@ package final class ServerConnection: Service {
                 await self.drain()
                 return .all
             }
-            defer { group.cancelAll() }
+            defer {
+                runner.cancelAll()
+                group.cancelAll()
+            }
             while let over = try await group.next() {
                 if case .all = over { return }
             }

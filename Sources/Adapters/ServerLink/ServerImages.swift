@@ -3,14 +3,19 @@ package import Domain
 import Foundation
 import GRPCCore
 import HostAgent
+package import Logging
 import Synchronization
 
 /// Image files from the server that the agent is connected to.
 package final class ServerImages: ImageFetcher {
     private let server = Mutex<DialledServer?>(nil)
     private let chunkLimit: Duration
+    private let logger: Logger
 
-    package init(settings: LinkSettings = LinkSettings()) { chunkLimit = settings.chunkLimit }
+    package init(settings: LinkSettings = LinkSettings(), logger: Logger) {
+        chunkLimit = settings.chunkLimit
+        self.logger = logger
+    }
 
     /// The connection that images come over; nil while there is none.
     func use(_ server: DialledServer?) { self.server.withLock { $0 = server } }
@@ -18,7 +23,7 @@ package final class ServerImages: ImageFetcher {
     package func fetch(
         _ part: ImageFile.Part, of image: ImageID
     ) async throws(Fault) -> any AsyncSequence<[UInt8], any Error> & Sendable {
-        guard let gateway = server.withLock({ $0?.gateway }) else {
+        guard let dialled = server.withLock({ $0 }) else {
             throw Fault(
                 .unavailable, .imageNotReady, "The image cannot be fetched: the host is not connected to a server.",
                 hint: "Try again when the host is connected.")
@@ -28,13 +33,16 @@ package final class ServerImages: ImageFetcher {
             $0.image = image.rawValue
             $0.part = WireImagePart(part)
         }
-        let transfer = Task {
+        let transfer = Task { [logger] in
             do {
-                try await gateway.fetchImage(request) { response in
+                try await dialled.gateway.fetchImage(request) { response in
                     for try await chunk in response.messages { try await pipe.put(Array(chunk.data)) }
                 }
                 pipe.finish(nil)
             } catch {
+                logger.warning(
+                    "an image could not be fetched",
+                    metadata: ["image": "\(image)", "part": "\(part.rawValue)", "reason": "\(dialled.reason(for: error))"])
                 pipe.finish((error as? RPCError).flatMap(Fault.init(sentWith:)) ?? .transferBroke)
             }
         }

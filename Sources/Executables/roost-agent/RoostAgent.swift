@@ -69,9 +69,10 @@ struct RoostAgent: AsyncParsableCommand {
         guard !servers.isEmpty else { throw ValidationError("--server: name at least one address.") }
         let token = try join.map { try JoinTokenText(parsing: $0) }
 
-        let lock = try DataDirectoryLock(directory: dataDir)
+        // QEMU's own user has to pass through it to the pool and the console logs.
+        let lock = try DataDirectoryLock(directory: dataDir, mode: 0o711)
         defer { withExtendedLifetime(lock) {} }
-        let images = ServerImages()
+        let images = ServerImages(logger: logger)
         let hypervisor = LibvirtHypervisor(uri: libvirt, acceleration: acceleration)
         defer { hypervisor.close() }
         let agent = Agent(

@@ -28,8 +28,6 @@ struct Roostd: AsyncParsableCommand {
             try await Self.serve(options)
         } catch let error as Fault {
             throw StartFailure(error.message, error.hint)
-        } catch let error as DirectoryInUse {
-            throw StartFailure(error.message, error.hint)
         }
     }
 
@@ -39,9 +37,13 @@ struct Roostd: AsyncParsableCommand {
         let time = SystemTime()
         let faults = FileFaultPoints.fromEnvironment()
         let feed = CommitFeed()
+        let (events, log) = AsyncStream.makeStream(of: NumberedEvent.self)
         let database = try SQLiteDatabase(
             path: directory.database, clock: time, faults: faults, logger: logger,
-            onCommit: { _, jobsTouched in feed.committed(jobsTouched: jobsTouched) })
+            onCommit: { events, jobsTouched in
+                for event in events { log.yield(event) }
+                feed.committed(jobsTouched: jobsTouched)
+            })
         defer { database.close() }
 
         let authority = try CertificateAuthority.open(in: directory.authority)
@@ -67,13 +69,16 @@ struct Roostd: AsyncParsableCommand {
         let front = HTTPFront(
             services, listen: options.listen, tls: try options.apiIdentity(), limits: limits, logger: logger)
 
-        let group = ServiceGroup(
+        var configuration = ServiceGroupConfiguration(
             services: [
-                gateway, EngineService(engine: JobEngine(context), retention: Retention(context)), front,
+                ChangeLog(events: events, logger: logger), gateway,
+                EngineService(engine: JobEngine(context), retention: Retention(context)), front,
                 Announcement(front: front, gateway: gateway, directory: directory, options: options, logger: logger),
             ],
             gracefulShutdownSignals: [.sigterm, .sigint], logger: logger)
-        try await group.run()
+        // An upload that stalls is not waited for longer than this.
+        configuration.maximumGracefulShutdownDuration = .seconds(20)
+        try await ServiceGroup(configuration: configuration).run()
         logger.info("roostd has stopped")
     }
 }

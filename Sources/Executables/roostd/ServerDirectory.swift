@@ -7,12 +7,12 @@ import Platform
 /// The server's data directory: mode 0700, owned by this process alone while it runs.
 struct ServerDirectory: Sendable {
     let path: String
-    private let lock: DirectoryLock
+    private let lock: DataDirectoryLock
 
     init(_ path: String) throws {
         // Absolute, because clients read the hint file's paths from elsewhere.
         let path = URL(filePath: path).standardizedFileURL.path()
-        lock = try DirectoryLock(path)
+        lock = try DataDirectoryLock(directory: path, mode: 0o700)
         self.path = path.hasSuffix("/") ? String(path.dropLast()) : path
         for folder in [authority, images] {
             try FileManager.default.createDirectory(

@@ -1,5 +1,6 @@
 import APIServer
 import ControlPlane
+import Domain
 import HostGateway
 import Identity
 import Logging
@@ -15,6 +16,26 @@ struct EngineService: Service {
             try await withThrowingDiscardingTaskGroup { group in
                 group.addTask { try await engine.run() }
                 group.addTask { await retention.run() }
+            }
+        }
+    }
+}
+
+/// Writes every committed change to the log, with what it is about.
+struct ChangeLog: Service {
+    let events: AsyncStream<NumberedEvent>
+    let logger: Logger
+
+    func run() async throws {
+        await cancelWhenGracefulShutdown {
+            for await numbered in events {
+                let event = numbered.event
+                var metadata: Logger.Metadata = ["event": "\(event.kind)", "by": "\(event.principal)"]
+                metadata["vm"] = event.vm.map { "\($0)" }
+                metadata["host"] = event.host.map { "\($0)" }
+                metadata["job"] = event.job.map { "\($0)" }
+                metadata["epoch"] = event.epoch.map { "\($0)" }
+                logger.info("\(event.message)", metadata: metadata)
             }
         }
     }

@@ -52,7 +52,9 @@ package struct JSONBody: Sendable {
     }
 
     package func require<Value>(_ field: BodyField<Value>) throws(Fault) -> Value {
-        guard let value = try optional(field) else { throw .invalid(field.name, "is required and \(field.expectation).") }
+        guard let value = try optional(field) else {
+            throw .invalid(field.name, "is required and \(field.expectation).")
+        }
         return value
     }
 

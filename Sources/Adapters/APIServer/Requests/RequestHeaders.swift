@@ -25,7 +25,8 @@ package enum RequestHeaders {
     /// The key that makes a repeated request the same request.
     package static func idempotencyKey(_ headers: HTTPFields) throws(Fault) -> String? {
         guard let key = headers[named: "idempotency-key"] else { return nil }
-        guard (1...idempotencyKeyLengthMax).contains(key.utf8.count), key.utf8.allSatisfy({ (0x21...0x7E).contains($0) })
+        guard (1...idempotencyKeyLengthMax).contains(key.utf8.count),
+            key.utf8.allSatisfy({ (0x21...0x7E).contains($0) })
         else {
             throw .invalid(
                 "Idempotency-Key", "must be 1 to \(idempotencyKeyLengthMax) visible ASCII characters.",

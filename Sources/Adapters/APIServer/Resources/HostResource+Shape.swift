@@ -72,7 +72,8 @@ extension DeletedHost {
         [
             .text("id", "The host's id.", format: "uuid") { $0.id },
             .text("name", "The host's name.") { $0.name },
-            .texts("unresolvedVMs", "VMs whose domain may still run there; each is `unknown` until the host is fenced.") {
+            .texts("unresolvedVMs", "VMs whose domain may still run there; each is `unknown` until the host is fenced.")
+            {
                 $0.unresolvedVMs
             },
             .texts("cancelledJobs", "Jobs that ended because the host is gone.") { $0.cancelledJobs },

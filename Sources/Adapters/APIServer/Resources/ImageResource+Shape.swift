@@ -7,7 +7,9 @@ extension ImageResource {
         [
             .text("id", "The image's id.", format: "uuid") { $0.id },
             .text("name", "Unique among images.") { $0.name },
-            .text("kind", "A kernel with an initrd, or a disk.", oneOf: Image.Kind.allCases.map(\.rawValue)) { $0.kind },
+            .text("kind", "A kernel with an initrd, or a disk.", oneOf: Image.Kind.allCases.map(\.rawValue)) {
+                $0.kind
+            },
             .text("state", "Whether every file is uploaded and checked.", oneOf: ["incomplete", "ready"]) { $0.state },
             .text("commandLine", "The kernel's command line.") { $0.commandLine },
             .list("files", ImageFileResource.shape) { $0.files },

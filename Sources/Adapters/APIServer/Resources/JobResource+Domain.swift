@@ -59,5 +59,5 @@ extension GCJobExplanation {
 
 extension HostID {
     /// nil for the job of a VM that was never on any host.
-    fileprivate var textIfAny: String? { rawValue.isEmpty ? nil : rawValue }
+    fileprivate var textIfAny: String? { self == .nowhere ? nil : rawValue }
 }

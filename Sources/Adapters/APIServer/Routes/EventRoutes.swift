@@ -40,7 +40,8 @@ struct EventRoutes: Sendable {
             } else {
                 start = try await events.latest()
             }
-            return Answer(.ok, .stream(type: "text/event-stream") { writer in try await send(to: &writer, after: start) })
+            return Answer(
+                .ok, .stream(type: "text/event-stream") { writer in try await send(to: &writer, after: start) })
         }
     }
 
@@ -55,10 +56,11 @@ struct EventRoutes: Sendable {
                 found = try await cancelWhenGracefulShutdown { [last] in
                     try await events.next(after: last, limit: 100, atMost: heartbeat)
                 }
-            } catch where Task.isShuttingDownGracefully {
+            } catch  where Task.isShuttingDownGracefully {
                 return
             }
             guard let newest = found.last else {
+                if Task.isShuttingDownGracefully { return }
                 try await writer.write(ByteBuffer(string: ": still here\n\n"))
                 continue
             }

@@ -25,7 +25,10 @@ struct JobRoutes: Sendable {
     }
 
     var routes: [Route] {
-        [listOperations, showOperation, cancelOperation, listGCJobs, showGCJob, explainGCJob, triggerGCJob, deleteGCJob]
+        [
+            listOperations, showOperation, cancelOperation, listGCJobs, showGCJob, explainGCJob, triggerGCJob,
+            deleteGCJob,
+        ]
     }
 
     private var listOperations: Route {

@@ -28,7 +28,7 @@ struct OperationAnswer: Sendable {
             return try await cancelWhenGracefulShutdown {
                 try await jobs.wait(for: job.id.rawValue, atMost: .seconds(seconds))
             }
-        } catch where Task.isShuttingDownGracefully {
+        } catch  where Task.isShuttingDownGracefully {
             return try await jobs.operation(job.id.rawValue)
         }
     }

@@ -29,7 +29,8 @@ struct VMRoutes: Sendable {
     private static let host = BodyField<String>.reference("host", "The host's id or name; any with room by default.")
     private static let mode = BodyField<StopMode>.choice("mode", "How hard; `grace` by default.")
     private static let timeout = BodyField<Int>.integer(
-        "timeout", in: StopRequest.timeoutLimits, of: "seconds", "The guest's own time for a graceful stop; 120 by default.")
+        "timeout", in: StopRequest.timeoutLimits, of: "seconds",
+        "The guest's own time for a graceful stop; 120 by default.")
     private static let leave = BodyField<Bool>.flag(
         "defer", "Leave it to a GC job when the host cannot be reached or the outcome is unknown.")
     private static let expectedHost = BodyField<String>.reference(
@@ -50,7 +51,9 @@ struct VMRoutes: Sendable {
             let found = try await vms.vms(query)
             return .resource(
                 Self.page,
-                Page(items: found.items.map { VMResource($0) }, nextCursor: ListParameters.cursor(found.next, of: query)))
+                Page(
+                    items: found.items.map { VMResource($0) }, nextCursor: ListParameters.cursor(found.next, of: query))
+            )
         }
     }
 

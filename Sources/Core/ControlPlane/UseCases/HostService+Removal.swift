@@ -18,7 +18,7 @@ extension HostService {
         guard !proof.isEmpty, proof.utf8.count <= 1000 else {
             throw Fault.invalid("proof", "must say in 1 to 1000 characters how you know that the host is off.")
         }
-        let ids = context.ids
+        let (ids, settings) = (context.ids, context.settings)
         return try await context.database.write("host.fence") { tx in
             let host = try HostID(reference).flatMap { try tx.host($0) } ?? tx.resolveHost(reference)
             try caller.check(revision: host.revision)
@@ -28,7 +28,7 @@ extension HostService {
                     hint: "Power it off first, then fence it.")
             }
             for vm in try tx.vms(placedOn: host.id) {
-                try tx.releaseFenced(vm, by: caller.principal, ids: ids)
+                try tx.releaseFenced(vm, by: caller.principal, ids, settings)
             }
             try tx.setSightings([], on: host.id)
             var next = host
@@ -76,7 +76,9 @@ extension HostService {
 
 extension Transaction {
     /// Frees the placement of a VM whose host is proven off, and ends the operation that was about it.
-    fileprivate func releaseFenced(_ vm: VM, by principal: Principal, ids: any IDSource) throws {
+    fileprivate func releaseFenced(
+        _ vm: VM, by principal: Principal, _ ids: any IDSource, _ settings: ControlSettings
+    ) throws {
         guard let placement = vm.state.placement else { return }
         var next = try vm.after(.fenced)
         next.operation = nil
@@ -84,12 +86,14 @@ extension Transaction {
         if let id = vm.operation, let operation = try job(id) { try end(operation, as: .afterFence(operation.kind)) }
         guard stored.state != .destroyed else {
             let payload = JobPayload(isDeferrable: true, removesDisk: true)
-            _ = try leave(
-                .fresh(.destroyVM, for: stored, at: placement, payload: payload, by: principal, ids: ids, now: now))
+            try leave(
+                .fresh(.destroyVM, for: stored, at: placement, payload: payload, by: principal, ids: ids, now: now),
+                settings)
             return
         }
         let payload = JobPayload(mode: .cold, timeout: 0, isDeferrable: true)
-        _ = try leave(.fresh(.stopVM, for: stored, at: placement, payload: payload, by: principal, ids: ids, now: now))
+        try leave(
+            .fresh(.stopVM, for: stored, at: placement, payload: payload, by: principal, ids: ids, now: now), settings)
     }
 
     /// The host is deleted: what waits for it will not be done.

@@ -41,7 +41,12 @@ extension Transaction {
     }
 
     /// Leaves a stop or destroy to a GC job. One that waits for the same already takes on the stronger wish.
-    func leave(_ job: Job) throws -> Job {
+    ///
+    /// While its host cannot be asked the job is not due: the host's next session wakes it, and `hostRetry` in any case.
+    @discardableResult
+    func leave(_ job: Job, _ settings: ControlSettings) throws -> Job {
+        var job = job
+        if try reasonUnreachable(job.host) != nil { job.nextAttemptAt = now.adding(settings.hostRetry) }
         let there = try enqueue(job)
         guard there.id != job.id else {
             try append(

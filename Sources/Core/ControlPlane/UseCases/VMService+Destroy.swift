@@ -7,7 +7,7 @@ extension VMService {
     /// `host-unreachable`, or, if deferrable, left to a GC job; then a VM without a placement is `destroyed` at once, and the
     /// job only clears leftovers.
     package func destroy(_ reference: String, isDeferrable: Bool, by caller: Caller) async throws -> Job {
-        let ids = context.ids
+        let (ids, settings) = (context.ids, context.settings)
         return try await context.database.write("vm.destroy") { tx in
             if let earlier = try tx.remembered(caller) { return try tx.resolveJob(earlier, .operation) }
             let vm = try tx.resolveVM(reference)
@@ -16,7 +16,7 @@ extension VMService {
             case .destroyed, .destroying: throw Fault.impossible("deleted", vm)
             case .created, .starting, .running, .paused, .stopping, .stopped, .crashed, .unknown: break
             }
-            let order = DestroyOrder(vm: vm, caller: caller, isDeferrable: isDeferrable, ids: ids)
+            let order = DestroyOrder(vm: vm, caller: caller, isDeferrable: isDeferrable, ids: ids, settings: settings)
             let operation = try tx.accept(order)
             try tx.remember(caller, resource: operation.id.rawValue)
             return operation
@@ -29,6 +29,7 @@ private struct DestroyOrder {
     let caller: Caller
     let isDeferrable: Bool
     let ids: any IDSource
+    let settings: ControlSettings
 
     /// Where leftovers of the VM are: its placement, else where it was last.
     var target: Placement? {
@@ -60,7 +61,7 @@ extension Transaction {
             return try enqueue(operation)
         }
         if vm.state.placement != nil { next = try next.after(.hostLost(lost)) }
-        _ = try leave(order.job(.destroyVM, for: next, at: target, now: now))
+        try leave(order.job(.destroyVM, for: next, at: target, now: now), order.settings)
         guard vm.state.placement != nil else { return try finishAtOnce(order, next, at: target, .deferred) }
         next.operation = nil
         _ = try replace(vm, with: next, by: order.caller.principal)

@@ -8,8 +8,9 @@ extension VMService {
         let ids = context.ids
         return try await context.database.write("vm.start") { tx in
             if let earlier = try tx.remembered(caller) { return try tx.resolveJob(earlier, .operation) }
-            let vm = try tx.resolveVM(reference)
+            var vm = try tx.resolveVM(reference)
             try caller.check(revision: vm.revision)
+            try tx.endFulfilledStop(of: &vm)
             try tx.checkStartable(vm)
             let image = try tx.resolveImage(vm.image.rawValue)
             let need = PlacementNeed(cpus: vm.cpus, memory: vm.memory, pool: vm.pool)
@@ -31,6 +32,15 @@ extension VMService {
 }
 
 extension Transaction {
+    /// Ends a stop whose VM a report has shown to be at rest: its wish is fulfilled, whatever its command still meets.
+    fileprivate func endFulfilledStop(of vm: inout VM) throws {
+        guard vm.state.placement == nil, let id = vm.operation, let job = try job(id), job.kind == .stopOperation else {
+            return
+        }
+        try end(job, as: JobEnd(.succeeded, .stopped))
+        vm.operation = nil
+    }
+
     /// Throws unless `vm` may get a placement now.
     fileprivate func checkStartable(_ vm: VM) throws {
         if let placement = vm.state.placement {

@@ -35,7 +35,7 @@ extension VMService {
         guard StopRequest.timeoutLimits.contains(request.timeout) else {
             throw Fault.invalid("timeout", "must be from 0 to \(StopRequest.timeoutLimits.upperBound) seconds.")
         }
-        let ids = context.ids
+        let (ids, settings) = (context.ids, context.settings)
         return try await context.database.write("vm.stop") { tx in
             if let earlier = try tx.remembered(caller) { return try tx.resolveJob(earlier, .operation) }
             let vm = try tx.resolveVM(reference)
@@ -59,9 +59,10 @@ extension VMService {
             let stored = try tx.replace(vm, with: next, by: caller.principal)
             try tx.remember(caller, resource: operation.id.rawValue)
             guard lost != nil else { return try tx.enqueue(operation) }
-            _ = try tx.leave(
+            try tx.leave(
                 .fresh(
-                    .stopVM, for: stored, at: placement, payload: payload, by: caller.principal, ids: ids, now: tx.now))
+                    .stopVM, for: stored, at: placement, payload: payload, by: caller.principal, ids: ids, now: tx.now),
+                settings)
             return try tx.enqueue(operation.ended(JobEnd(.succeeded, .deferred), at: tx.now))
         }
     }

@@ -42,7 +42,7 @@ struct DestroyOperation: Workflow {
     }
 
     private func deferToGC(_ job: Job) async throws -> Attempt {
-        let ids = context.ids
+        let (ids, settings) = (context.ids, context.settings)
         try await context.database.write("destroy.defer") { tx in
             if let vm = try tx.vm(job.vm), vm.operation == job.id {
                 var next = vm
@@ -54,10 +54,10 @@ struct DestroyOperation: Workflow {
                 }
                 next.operation = nil
                 let stored = try tx.replace(vm, with: next)
-                _ = try tx.leave(
+                try tx.leave(
                     .fresh(
                         .destroyVM, for: stored, at: job.placement, payload: job.payload,
-                        by: Principal(name: job.requestedBy), ids: ids, now: tx.now))
+                        by: Principal(name: job.requestedBy), ids: ids, now: tx.now), settings)
             }
             try tx.end(job, underLease: job.leaseToken, as: JobEnd(.succeeded, .deferred))
         }

@@ -106,20 +106,27 @@ struct StopOperation: Workflow {
         return .ended
     }
 
-    /// The host cannot do it now: a GC job will, and the operation has ended with that.
+    /// The host cannot do it now: a GC job will, and the operation has ended with that. If a report has told meanwhile that
+    /// the domain is gone, nothing is left to do.
     private func deferToGC(_ job: Job) async throws -> Attempt {
-        let ids = context.ids
+        let (ids, settings) = (context.ids, context.settings)
         try await context.database.write("stop.defer") { tx in
-            if let vm = try tx.vm(job.vm), vm.operation == job.id, vm.state.placement == job.placement {
-                var next = try vm.after(.hostLost(tx.reasonUnreachable(job.host) ?? .outcomeUnknown))
+            var end = JobEnd(.succeeded, .deferred)
+            if let vm = try tx.vm(job.vm), vm.operation == job.id {
+                var next = vm
                 next.operation = nil
-                let stored = try tx.replace(vm, with: next)
-                _ = try tx.leave(
-                    .fresh(
-                        .stopVM, for: stored, at: job.placement, payload: job.payload,
-                        by: Principal(name: job.requestedBy), ids: ids, now: tx.now))
+                if vm.state.placement == job.placement {
+                    next = try next.after(.hostLost(tx.reasonUnreachable(job.host) ?? .outcomeUnknown))
+                    try tx.leave(
+                        .fresh(
+                            .stopVM, for: next, at: job.placement, payload: job.payload,
+                            by: Principal(name: job.requestedBy), ids: ids, now: tx.now), settings)
+                } else {
+                    end = JobEnd(.succeeded, .stopped)
+                }
+                _ = try tx.replace(vm, with: next)
             }
-            try tx.end(job, underLease: job.leaseToken, as: JobEnd(.succeeded, .deferred))
+            try tx.end(job, underLease: job.leaseToken, as: end)
         }
         return .ended
     }

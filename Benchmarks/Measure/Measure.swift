@@ -1,0 +1,6 @@
+import ArgumentParser
+
+@main
+struct Measure: AsyncParsableCommand {
+    mutating func run() async throws {}
+}
