@@ -4,13 +4,18 @@ import Identity
 import Testing
 import X509
 
-@Suite struct IdentityTests {
+@Suite final class IdentityTests {
     private let now = Date()
+    private let scratch: String
+
+    init() throws { scratch = try temporaryDirectory() }
+
+    deinit { try? FileManager.default.removeItem(atPath: scratch) }
 
     private func authority() throws -> CertificateAuthority { try CertificateAuthority(now: now) }
 
     private func key() throws -> NewcomerIdentity {
-        try AgentIdentityFiles(directory: try temporaryDirectory()).newcomer()
+        try AgentIdentityFiles(directory: try temporaryDirectory(in: scratch)).newcomer()
     }
 
     private func reason(_ body: () throws -> Void) -> IdentityError.Reason? {
@@ -86,7 +91,9 @@ import X509
             try ServerPin.fingerprint(authority.fingerprint).authority(behind: chain, at: now)
                 == authority.certificate)
         let other = try self.authority()
-        #expect(reason { _ = try ServerPin.authority(other.certificate).authority(behind: chain, at: now) } == .wrongAuthority)
+        #expect(
+            reason { _ = try ServerPin.authority(other.certificate).authority(behind: chain, at: now) }
+                == .wrongAuthority)
         #expect(
             reason { _ = try ServerPin.fingerprint(other.fingerprint).authority(behind: chain, at: now) }
                 == .wrongAuthority)
@@ -103,7 +110,7 @@ import X509
     }
 
     @Test func `the authority is made once and kept with a private key file`() throws {
-        let directory = try temporaryDirectory()
+        let directory = try temporaryDirectory(in: scratch)
         let first = try CertificateAuthority.open(in: directory)
         #expect(try CertificateAuthority.open(in: directory).certificate == first.certificate)
         let mode = try FileManager.default.attributesOfItem(atPath: directory + "/ca.key")[.posixPermissions]
@@ -127,7 +134,8 @@ import X509
         var swapped = Array(text)
         swapped[20] = swapped[20] == "A" ? "B" : "A"
         let damaged = [
-            "", "roost1_", String(text.dropLast(5)), text + "AAAA", String(swapped), text.replacing("roost1_", with: ""),
+            "", "roost1_", String(text.dropLast(5)), text + "AAAA", String(swapped),
+            text.replacing("roost1_", with: ""),
             "roost1_" + String(repeating: "!", count: 91), text + " x",
         ]
         for text in damaged {
@@ -136,7 +144,7 @@ import X509
     }
 
     @Test func `an agent's identity is there only when it is whole`() throws {
-        let directory = try temporaryDirectory()
+        let directory = try temporaryDirectory(in: scratch)
         let files = AgentIdentityFiles(directory: directory)
         #expect(try files.load() == nil)
         let authority = try authority()

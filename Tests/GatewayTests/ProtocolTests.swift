@@ -12,7 +12,8 @@ import Testing
 
 @Suite(.timeLimit(.minutes(1))) struct ProtocolTests {
     private func probing(
-        settings: GatewaySettings = .quick, _ body: @escaping @Sendable (SessionProbe, Bench, HostID) async throws -> Void
+        settings: GatewaySettings = .quick,
+        _ body: @escaping @Sendable (SessionProbe, Bench, HostID) async throws -> Void
     ) async throws {
         try await Bench.run(settings: settings) { bench in
             let host = freshHost()
@@ -127,10 +128,21 @@ import Testing
         }
     }
 
+    @Test func `a port that is taken is named with what to do`() async throws {
+        try await Bench.run { bench in
+            let second = try GatewayServer(
+                host: "127.0.0.1", port: bench.port, authority: bench.authority, observer: bench.observer,
+                images: bench.images, registry: SessionRegistry(), logger: quietLogger)
+            let failure = await #expect(throws: ListenFailure.self) { try await second.run() }
+            #expect(failure?.description.hasPrefix("The listener for agents at 127.0.0.1:\(bench.port) failed") == true)
+        }
+    }
+
     private func shuttingDown(
         _ body: @escaping @Sendable (Bench, ServiceGroup) async throws -> Void
     ) async throws {
         let directory = try temporaryDirectory()
+        defer { try? FileManager.default.removeItem(atPath: directory) }
         let authority = try CertificateAuthority.open(in: directory)
         let (observer, images) = (FakeObserver(), FakeImages())
         let registry = SessionRegistry(settings: .quick)
@@ -157,7 +169,8 @@ import Testing
             inbox.hold(true)
             let connection = ServerConnection(
                 servers: [ServerAddress(host: "127.0.0.1", port: bench.port)], files: try bench.joinedHost(host),
-                joinToken: nil, inbox: inbox, images: ServerImages(logger: quietLogger), settings: .quick, logger: quietLogger)
+                joinToken: nil, inbox: inbox, images: ServerImages(logger: quietLogger), settings: .quick,
+                logger: quietLogger)
             let group = ServiceGroup(services: [connection], logger: quietLogger)
             async let running: Void = group.run()
             try await bench.awaitSession(host)

@@ -86,7 +86,9 @@ struct SessionProbe: Sendable {
         }
     }
 
-    static func hello(_ inventory: Inventory, instance: String, version: Int = AgentProtocol.version) -> WireAgentMessage {
+    static func hello(_ inventory: Inventory, instance: String, version: Int = AgentProtocol.version)
+        -> WireAgentMessage
+    {
         .with {
             $0.hello = .with {
                 $0.protocolVersion = UInt32(version)

@@ -12,7 +12,8 @@ import Testing
     @Test func `every command survives the wire`() throws {
         var commands: [HostCommand] = StopMode.allCases.map {
             .stop(
-                StopVMCommand(vm: testVM, epoch: Epoch(7), mode: $0, timeout: .milliseconds(1500), ignoreNotFound: true))
+                StopVMCommand(vm: testVM, epoch: Epoch(7), mode: $0, timeout: .milliseconds(1500), ignoreNotFound: true)
+            )
         }
         commands.append(.destroy(DestroyVMCommand(vm: testVM, epoch: Epoch(7), removesDisk: true)))
         commands.append(

@@ -66,6 +66,8 @@ package struct GatewayServer: Service {
                 ending.yield()
             }
         } catch {
+            // A server that was stopped before it listened says so with an error.
+            if Task.isCancelled || Task.isShuttingDownGracefully { return }
             throw ListenFailure(endpoint: endpoint, cause: "\(error)")
         }
     }
@@ -97,8 +99,8 @@ package struct GatewayServer: Service {
     private static func transportConfig() -> HTTP2ServerTransport.Posix.Config {
         .defaults { config in
             config.rpc.maxRequestPayloadSize = AgentProtocol.messageLimit
-            // A session, a renewal and a few images.
-            config.http2.maxConcurrentStreams = 16
+            // A session, a renewal and the images of many starts.
+            config.http2.maxConcurrentStreams = 64
             // Sessions are watched by their own pings; this closes connections that carry no session.
             config.connection.maxIdleTime = .seconds(60)
             config.connection.keepalive.time = .seconds(10)
@@ -113,6 +115,9 @@ package struct ListenFailure: Error, CustomStringConvertible {
     package let cause: String
 
     package var description: String {
-        "The listener for agents at \(endpoint) failed: \(cause). Check that the address is this machine's and that no other process uses the port (--agent-listen)."
+        """
+        The listener for agents at \(endpoint) failed: \(cause). Check that the address is this machine's and that no \
+        other process uses the port (--agent-listen).
+        """
     }
 }

@@ -39,7 +39,10 @@ struct SessionLife: Sendable {
                 session,
                 Fault(
                     .conflict, .protocolMismatch,
-                    "The agent speaks version \(wire.protocolVersion) of the protocol, the server version \(AgentProtocol.version).",
+                    """
+                    The agent speaks version \(wire.protocolVersion) of the protocol, the server version \
+                    \(AgentProtocol.version).
+                    """,
                     hint: "Install the same version of Roost on the server and on the host."))
             return nil
         }
@@ -106,11 +109,13 @@ struct SessionLife: Sendable {
                 return try await observer.closed(grant.host, session: grant.session, reason: reason)
             } catch {
                 logger.warning(
-                    "the end of the session could not be recorded", metadata: ["error": "\(error)", "attempt": "\(attempt)"])
+                    "the end of the session could not be recorded",
+                    metadata: ["error": "\(error)", "attempt": "\(attempt)"])
             }
             try? await Task.sleep(for: .milliseconds(100 * attempt))
         }
-        logger.error("the end of the session was not recorded; the host's next session or this node's restart corrects it")
+        logger.error(
+            "the end of the session was not recorded; the host's next session or this node's start corrects it")
     }
 
     private static let closeAttempts = 8

@@ -65,7 +65,8 @@ package struct AgentIdentityFiles: Sendable {
     /// The identity, or nil if the agent has not joined.
     package func load() throws -> AgentIdentity? {
         guard let certificateFile = try DurableFile.read(certificatePath) else { return nil }
-        guard let keyFile = try DurableFile.read(keyPath), let authorityFile = try DurableFile.read(authorityPath) else {
+        guard let keyFile = try DurableFile.read(keyPath), let authorityFile = try DurableFile.read(authorityPath)
+        else {
             throw IdentityError(
                 .unreadableFile, "\(certificatePath) is there, and \(keyPath) or \(authorityPath) is missing.",
                 hint: "Remove the certificate and join the host again with a new join token.")

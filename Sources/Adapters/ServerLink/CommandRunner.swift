@@ -66,7 +66,8 @@ final class CommandRunner: Sendable {
             return
         }
         let started = start { [self] in
-            let outcome = await inbox.execute(command, id: id)
+            // Broken off: the agent ends, and the next one is asked.
+            guard let outcome = try? await inbox.execute(command, id: id) else { return }
             self.link?.send(outcome: outcome, of: id)
         }
         if started == .full { link.send(outcome: .rejected(.tooManyCommands), of: id) }

@@ -91,6 +91,7 @@ final class LinkSession: Sendable {
         case .inventory(let inventory):
             send(.with { $0.inventory = .with { $0.inventory = WireInventory(inventory) } })
         case .lostSight: send(.with { $0.lostSight = WireLostSight() })
+        case .helloDue: end(.lost("libvirt tells by now what this host is, so the next session says it"))
         }
     }
 

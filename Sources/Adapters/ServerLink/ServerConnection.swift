@@ -203,20 +203,31 @@ package final class ServerConnection: Service {
         var options = CallOptions.defaults
         options.maxRequestMessageBytes = AgentProtocol.messageLimit
         options.maxResponseMessageBytes = AgentProtocol.messageLimit
+        let written = Latch()
         do {
             try await dialled.gateway.session(options: options) { writer in
+                defer { written.open() }
                 for await message in link.outbox { try await writer.write(message) }
             } onResponse: { response in
-                for try await message in response.messages { link.receive(message) }
+                do {
+                    for try await message in response.messages { link.receive(message) }
+                    link.end(.lost("the server closed the session"))
+                } catch {
+                    link.end(Self.end(for: error, dialled))
+                }
+                // gRPC closes the stream as soon as this returns, and must not find a message on its way then.
+                await written.wait(limit: Self.farewellLimit)
             }
-            link.end(.lost("the server closed the session"))
         } catch {
-            if dialled.refusal == nil, let fault = (error as? RPCError).flatMap(Fault.init(sentWith:)) {
-                link.end(.refused(fault))
-            } else {
-                link.end(.lost(dialled.reason(for: error)))
-            }
+            link.end(Self.end(for: error, dialled))
         }
+    }
+
+    private static func end(for error: any Error, _ dialled: DialledServer) -> LinkSession.End {
+        if dialled.refusal == nil, let fault = (error as? RPCError).flatMap(Fault.init(sentWith:)) {
+            return .refused(fault)
+        }
+        return .lost(dialled.reason(for: error))
     }
 
     // MARK: Renewal

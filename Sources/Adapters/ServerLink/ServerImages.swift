@@ -42,7 +42,9 @@ package final class ServerImages: ImageFetcher {
             } catch {
                 logger.warning(
                     "an image could not be fetched",
-                    metadata: ["image": "\(image)", "part": "\(part.rawValue)", "reason": "\(dialled.reason(for: error))"])
+                    metadata: [
+                        "image": "\(image)", "part": "\(part.rawValue)", "reason": "\(dialled.reason(for: error))",
+                    ])
                 pipe.finish((error as? RPCError).flatMap(Fault.init(sentWith:)) ?? .transferBroke)
             }
         }

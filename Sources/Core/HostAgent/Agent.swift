@@ -5,11 +5,12 @@ import Synchronization
 /// The agent's own logic: commands once each, reports in the order they were seen, and a memory that survives it.
 package final class Agent: AgentInbox {
     private struct State {
-        /// VMs with commands that were received and have not ended, and how many.
-        var busy: [VMID: Int] = [:]
-        var underWay: [CommandID: [CheckedContinuation<CommandOutcome?, Never>]] = [:]
         var reports: AsyncStream<AgentReport>.Continuation?
         var facts: HostFacts?
+        /// The latest hello could not say what the host is.
+        var helloLacksFacts = false
+        /// The number under which libvirt was last found silent.
+        var lostSightAt = Int64.min
     }
 
     private let runner: CommandRunner
@@ -25,6 +26,7 @@ package final class Agent: AgentInbox {
     private let instance: String
     private let inventoryInterval: Duration
     private let queues = VMQueues()
+    private let claims: CommandClaims
     private let sequence: Sequence
     private let state = Mutex(State())
 
@@ -49,9 +51,11 @@ package final class Agent: AgentInbox {
         self.inventoryInterval = inventoryInterval
         let sequence = Sequence()
         self.sequence = sequence
+        let claims = CommandClaims()
+        self.claims = claims
         self.runner = CommandRunner(
             hypervisor: hypervisor, storage: storage, journal: journal, ledger: ledger, time: time, faults: faults,
-            nextSequence: { sequence.next() }, logger: logger)
+            nextSequence: { sequence.next() }, isOvertaken: { claims.isOvertaken($0) }, logger: logger)
     }
 
     /// Numbers what the agent sees, in the order it sees it.
@@ -73,23 +77,71 @@ package final class Agent: AgentInbox {
             group.addTask {
                 while !Task.isCancelled {
                     try? await self.time.sleep(for: self.inventoryInterval)
-                    if !Task.isCancelled { self.report(.inventory(await self.collectInventory())) }
+                    if !Task.isCancelled { await self.look() }
                 }
             }
         }
     }
 
     private func watch() async {
-        for await event in hypervisor.events() {
-            switch event {
-            case .changed(let vm, let epoch?, let domain):
-                report(.domainChanged(vm, epoch, domain, sequence: sequence.next()))
-            case .changed(_, nil, _), .connected:
-                report(.inventory(await collectInventory()))
-            case .disconnected(let reason):
-                logger.warning("libvirt does not answer", metadata: ["error": "\(reason)"])
-                report(.lostSight)
+        await withDiscardingTaskGroup { group in
+            for await event in hypervisor.events() {
+                switch event {
+                case .changed(let vm, let epoch?, let domain):
+                    let number = sequence.next()
+                    // Before the server hears of it: whatever it decides then, the domain stays gone.
+                    if !domain.isLive { close(vm, epoch) }
+                    report(.domainChanged(vm, epoch, domain, sequence: number))
+                case .changed(_, nil, _):
+                    await reportInventory()
+                case .connected:
+                    await reportInventory()
+                    // What libvirt can do may take it long to tell; its events must not wait for that.
+                    group.addTask { await self.completeHello() }
+                case .disconnected(let reason):
+                    logger.warning("libvirt does not answer", metadata: ["error": "\(reason)"])
+                    loseSight()
+                }
             }
+        }
+    }
+
+    private func look() async {
+        await reportInventory()
+        await completeHello()
+    }
+
+    private func reportInventory() async {
+        let inventory = await collectInventory()
+        state.withLock { state in
+            // One that was begun before libvirt fell silent would say that it answers.
+            guard inventory.sequence > state.lostSightAt else { return }
+            _ = state.reports?.yield(.inventory(inventory))
+        }
+    }
+
+    private func loseSight() {
+        let number = sequence.next()
+        state.withLock { state in
+            state.lostSightAt = number
+            _ = state.reports?.yield(.lostSight)
+        }
+    }
+
+    /// The domain of `epoch` has ended: a copy of its start that comes now must not bring it up again.
+    private func close(_ vm: VMID, _ epoch: Epoch) {
+        do { try ledger.raise(vm, to: EpochMark(highest: epoch, closed: epoch)) } catch {
+            logger.error("cannot close an epoch", metadata: ["vm": "\(vm)", "epoch": "\(epoch)", "error": "\(error)"])
+        }
+    }
+
+    /// Asks for another hello if the latest could not say what the host is and libvirt can tell it by now.
+    private func completeHello() async {
+        guard state.withLock({ $0.helloLacksFacts }), await learnFacts() else { return }
+        state.withLock { state in
+            guard state.helloLacksFacts else { return }
+            state.helloLacksFacts = false
+            _ = state.reports?.yield(.helloDue)
         }
     }
 
@@ -109,37 +161,51 @@ package final class Agent: AgentInbox {
     }
 
     package func hello() async -> HelloContent {
-        HelloContent(instance: instance, facts: await facts(), inventory: await collectInventory())
+        state.withLock { $0.helloLacksFacts = $0.facts == nil }
+        await learnFacts()
+        let known = state.withLock { state in
+            if state.facts != nil { state.helloLacksFacts = false }
+            return state.facts
+        }
+        return HelloContent(instance: instance, facts: known ?? unknownFacts, inventory: await collectInventory())
     }
 
     package func collectInventory() async -> Inventory {
-        // Both before the look: what changes while libvirt lists its domains has a higher number or is still busy.
+        // Before the look: what changes while libvirt lists its domains has a higher number, or its VM is busy.
         let number = sequence.next()
-        let busy = state.withLock { Array($0.busy.keys) }
+        claims.beginLook(number)
+        let domains: [ObservedDomain]?
         do {
-            let domains = try await hypervisor.domains()
-            for domain in domains {
+            let seen = try await hypervisor.domains()
+            for domain in seen {
                 guard let epoch = domain.epoch else { continue }
                 try ledger.raise(domain.vm, to: EpochMark(highest: epoch, closed: .none))
             }
-            return Inventory(
-                bootID: bootID, libvirtAnswered: true, domains: domains, busy: busy.sorted(), sequence: number)
+            domains = seen
         } catch {
             logger.warning("no inventory", metadata: ["error": "\(error)"])
-            return Inventory(bootID: bootID, libvirtAnswered: false, domains: [], busy: busy.sorted(), sequence: number)
+            domains = nil
         }
+        return Inventory(
+            bootID: bootID, libvirtAnswered: domains != nil, domains: domains ?? [], busy: claims.endLook(number),
+            sequence: number)
     }
 
-    package func execute(_ command: HostCommand, id: CommandID) async -> CommandOutcome {
-        if let outcome = await join(id, for: command.vm) { return outcome }
+    package func execute(_ command: HostCommand, id: CommandID) async throws(CancellationError) -> CommandOutcome {
+        claims.arrive(command)
+        defer { claims.depart(command) }
+        if case .ended(let outcome) = await claims.claim(id) { return outcome }
         await faults.reach("agent-\(command.label).received")
-        let outcome = await queues.run(command.vm) { await self.runOnce(command, id) }
-        let waiters = state.withLock { state in
-            let count = (state.busy[command.vm] ?? 1) - 1
-            state.busy[command.vm] = count > 0 ? count : nil
-            return state.underWay.removeValue(forKey: id) ?? []
+        let outcome: CommandOutcome
+        do throws(CancellationError) {
+            outcome = try await queues.run(command.vm) { () throws(CancellationError) in
+                try await self.runOnce(command, id)
+            }
+        } catch {
+            claims.release(id, with: nil)
+            throw error
         }
-        for waiter in waiters { waiter.resume(returning: outcome) }
+        claims.release(id, with: outcome)
         logger.info(
             "command ended",
             metadata: [
@@ -149,44 +215,35 @@ package final class Agent: AgentInbox {
         return outcome
     }
 
-    /// The end of the run of `id` that is under way; nil if this call begins it.
-    private func join(_ id: CommandID, for vm: VMID) async -> CommandOutcome? {
-        await withCheckedContinuation { (continuation: CheckedContinuation<CommandOutcome?, Never>) in
-            let isFirst = state.withLock { state in
-                guard state.underWay[id] == nil else {
-                    state.underWay[id]?.append(continuation)
-                    return false
-                }
-                state.underWay[id] = []
-                state.busy[vm, default: 0] += 1
-                return true
-            }
-            if isFirst { continuation.resume(returning: nil) }
+    private func runOnce(_ command: HostCommand, _ id: CommandID) async throws(CancellationError) -> CommandOutcome {
+        let entry: JournalEntry?
+        do { entry = try journal.entry(id) } catch {
+            return try await runner.refuse(
+                command, id: id, Fault(.bug, .internalError, "The agent's journal cannot be read: \(error)"))
         }
-    }
-
-    private func runOnce(_ command: HostCommand, _ id: CommandID) async -> CommandOutcome {
-        do {
-            switch try journal.entry(id) {
-            case .ended(let outcome): return outcome
-            case .refused:
-                return .rejected(
-                    Fault(.conflict, .superseded, "The command came after the server had given it up."))
-            // The agent died in it: running it again finds out what came of it, and never does it twice.
-            case .begun, nil: return await runner.run(command, id: id)
-            }
-        } catch {
-            return .rejected(Fault(.bug, .internalError, "The agent's journal cannot be read: \(error)"))
+        switch entry {
+        case .ended(let outcome): return outcome
+        case .refused:
+            return .rejected(Fault(.conflict, .superseded, "The command came after the server had given it up."))
+        // The agent died in it: running it again finds out what came of it, and never does it twice.
+        case .begun: return try await runner.run(command, id: id, isResumed: true)
+        case nil: return try await runner.run(command, id: id, isResumed: false)
         }
     }
 
     package func settle(_ id: CommandID) async -> AgentSettlement {
-        if state.withLock({ $0.underWay[id] != nil }) { return .underWay }
+        // A copy of the command that comes meanwhile waits, and then finds in the journal what was promised here.
+        guard claims.claimIfFree(id) else { return .underWay }
+        defer { claims.release(id, with: nil) }
         do {
             switch try journal.entry(id) {
             case .ended(let outcome): return .ended(outcome)
             case .refused: return .neverReceived
-            case .begun(let begun): return try await runner.settle(begun, id: id).map { .ended($0) } ?? .underWay
+            case .begun(let begun):
+                let outcome = try await queues.run(begun.vm) { () throws(any Error) in
+                    try await runner.settle(begun, id: id)
+                }
+                return outcome.map { .ended($0) } ?? .underWay
             case nil:
                 try journal.refuse(id)
                 return .neverReceived
@@ -207,23 +264,28 @@ package final class Agent: AgentInbox {
         }
     }
 
-    /// What the host is; what libvirt cannot tell now is as it was last known.
-    private func facts() async -> HostFacts {
+    // MARK: Facts
+
+    /// Asks libvirt what the host is, and keeps it; says whether libvirt told.
+    @discardableResult
+    private func learnFacts() async -> Bool {
         let fresh: HostFacts? = try? await {
             let capacity = try await hypervisor.capacity()
             return HostFacts(
                 cpus: capacity.cpus, memory: capacity.memory, agentVersion: version,
                 hypervisor: try await hypervisor.facts(), pool: storage.pool)
         }()
-        return state.withLock { state in
-            if let fresh { state.facts = fresh }
-            return state.facts
-                ?? HostFacts(
-                    cpus: 0, memory: 0, agentVersion: version,
-                    hypervisor: HypervisorFacts(
-                        domainType: "unknown", reason: "libvirt has not answered yet.", libvirtVersion: "",
-                        qemuVersion: ""), pool: storage.pool)
-        }
+        guard let fresh else { return false }
+        state.withLock { $0.facts = fresh }
+        return true
+    }
+
+    private var unknownFacts: HostFacts {
+        HostFacts(
+            cpus: 0, memory: 0, agentVersion: version,
+            hypervisor: HypervisorFacts(
+                domainType: "unknown", reason: "libvirt has not answered yet.", libvirtVersion: "", qemuVersion: ""),
+            pool: storage.pool)
     }
 }
 

@@ -2,6 +2,9 @@ import Domain
 import Logging
 
 /// Carries commands out on this host: looks the domain up, reads its epoch, and acts on that epoch's domain only.
+///
+/// Every method breaks off with `CancellationError` when its task is cancelled at a moment at which the command's end is not
+/// known: an agent that is stopped neither invents an end nor cuts a guest's time short.
 struct CommandRunner: Sendable {
     let hypervisor: any Hypervisor
     let storage: any HostStorage
@@ -10,94 +13,161 @@ struct CommandRunner: Sendable {
     let time: any TimeSource
     let faults: any FaultPoints
     let nextSequence: @Sendable () -> Int64
+    /// Whether a stronger wish for the same epoch waits behind the stop.
+    let isOvertaken: @Sendable (StopVMCommand) -> Bool
     let logger: Logger
 
     /// How often a guest that does not react is asked again to power off.
     private let pressInterval: Duration = .seconds(5)
     private let pollInterval: Duration = .milliseconds(100)
+    private let retryInterval: Duration = .milliseconds(500)
+
+    init(
+        hypervisor: any Hypervisor, storage: any HostStorage, journal: any CommandJournal, ledger: any EpochLedger,
+        time: any TimeSource, faults: any FaultPoints, nextSequence: @escaping @Sendable () -> Int64,
+        isOvertaken: @escaping @Sendable (StopVMCommand) -> Bool, logger: Logger
+    ) {
+        self.hypervisor = hypervisor
+        self.storage = storage
+        self.journal = journal
+        self.ledger = ledger
+        self.time = time
+        self.faults = faults
+        self.nextSequence = nextSequence
+        self.isOvertaken = isOvertaken
+        self.logger = logger
+    }
+
+    /// One run of one command.
+    private struct Run {
+        let id: CommandID
+        /// The agent died in an earlier run, which may have had any effect.
+        let isResumed: Bool
+        /// Taken before the run looked: whatever is reported of the domain that it leaves has a higher number.
+        let sequence: Int64
+
+        func done(_ effect: CommandResult.Effect) -> CommandOutcome {
+            .done(CommandResult(effect: effect, sequence: sequence))
+        }
+    }
 
     /// Runs `command` to its end. Called for one command of a VM at a time.
-    func run(_ command: HostCommand, id: CommandID) async -> CommandOutcome {
+    ///
+    /// - Parameter isResumed: whether the journal shows that an earlier run began it.
+    func run(_ command: HostCommand, id: CommandID, isResumed: Bool) async throws(CancellationError) -> CommandOutcome {
+        let run = Run(id: id, isResumed: isResumed, sequence: nextSequence())
+        let outcome: CommandOutcome
         do {
-            let outcome =
-                switch command {
-                case .start(let start): try await run(start, id)
-                case .stop(let stop): try await run(stop, id)
-                case .destroy(let destroy): try await run(destroy, id)
-                }
-            await faults.reach("agent-\(command.label).before-record")
-            try journal.end(id, outcome)
-            return outcome
+            switch command {
+            case .start(let start): outcome = try await self.run(start, run)
+            case .stop(let stop): outcome = try await self.run(stop, run)
+            case .destroy(let destroy): outcome = try await self.run(destroy, run)
+            }
+        } catch let error as CancellationError {
+            throw error
         } catch let error as HypervisorError {
-            return .rejected(error.fault)
+            outcome = .rejected(error.fault)
+            // A stop or a destroy may be sent again under its id once libvirt answers. A rejected start is over for the
+            // server, so that a copy of it must not run later.
+            guard case .start = command else { return outcome }
         } catch {
-            let fault = error as? Fault ?? Fault(.bug, .internalError, "The agent's own disk failed: \(error)")
             logger.error("command broke off", metadata: ["vm": "\(command.vm)", "error": "\(error)"])
-            return .rejected(fault)
+            outcome = .rejected(diskFault(error))
+        }
+        await faults.reach("agent-\(command.label).before-record")
+        record(outcome, of: id)
+        return outcome
+    }
+
+    /// Answers a command of which the journal cannot tell whether it ran before, without running it, now or later.
+    func refuse(
+        _ command: HostCommand, id: CommandID, _ fault: Fault
+    ) async throws(CancellationError) -> CommandOutcome {
+        let run = Run(id: id, isResumed: true, sequence: nextSequence())
+        var outcome = CommandOutcome.rejected(fault)
+        // Of a start a rejection says that there is no domain.
+        if case .start = command, try await verdictOnceClear(command.vm, command.epoch) == .match {
+            outcome = run.done(.started)
+        }
+        record(outcome, of: id)
+        return outcome
+    }
+
+    private func record(_ outcome: CommandOutcome, of id: CommandID) {
+        do { try journal.end(id, outcome) } catch {
+            // What happened has happened: a repeat finds the same end out again.
+            logger.error("cannot record a command's end", metadata: ["id": "\(id)", "error": "\(error)"])
         }
     }
 
     // MARK: Start
 
-    private func run(_ start: StartVMCommand, _ id: CommandID) async throws -> CommandOutcome {
-        let domain = try await hypervisor.domain(of: start.vm)
-        switch EpochGuard.verdict(on: domain, start.epoch) {
-        case .match: return .done(result(.started))
+    private func run(_ start: StartVMCommand, _ run: Run) async throws -> CommandOutcome {
+        switch try await firstVerdict(start.vm, start.epoch, run, isStart: true) {
+        case .match: return run.done(.started)
         case .other(let found):
             try raise(start.vm, highest: found)
             return .rejected(EpochGuard.stale(start.vm, start.epoch, "a domain of epoch \(found) runs here"))
         case .unreadable: return .rejected(unreadable(start.vm))
         case .absent: break
         }
-        if let refusal = EpochGuard.refusalOfStart(start.vm, start.epoch, try ledger.mark(of: start.vm)) {
+        let mark = try ledger.mark(of: start.vm)
+        if let refusal = EpochGuard.refusalOfStart(start.vm, start.epoch, mark, isResumed: run.isResumed) {
             return .rejected(refusal)
         }
-        try journal.begin(id, BegunCommand(kind: .start, vm: start.vm, epoch: start.epoch))
+        try journal.begin(run.id, BegunCommand(kind: .start, vm: start.vm, epoch: start.epoch))
         try raise(start.vm, highest: start.epoch)
         let spec: DomainSpec
-        do {
+        do throws(Fault) {
             spec = DomainSpec(
                 vm: start.vm, epoch: start.epoch, name: start.name, cpus: start.cpus, memory: start.memory,
                 boot: try await storage.prepare(start.vm, from: start.image),
                 consoleLog: storage.consoleLog(of: start.vm))
         } catch {
-            return try await failStart(start, error)
+            try Task.checkCancellation()
+            return await failStart(start, .absent, error)
         }
         await faults.reach("agent-start.before-libvirt")
-        return try await create(spec, for: start)
+        return try await create(spec, for: start, run)
     }
 
-    private func create(_ spec: DomainSpec, for start: StartVMCommand) async throws -> CommandOutcome {
+    private func create(_ spec: DomainSpec, for start: StartVMCommand, _ run: Run) async throws -> CommandOutcome {
         while true {
             let failure: HypervisorError
             do throws(HypervisorError) {
                 try await hypervisor.start(spec)
                 await faults.reach("agent-start.after-libvirt")
-                return .done(result(.started))
+                return run.done(.started)
             } catch {
                 failure = error
             }
             // Whatever libvirt said, what it shows decides: an earlier try may have brought the domain up.
-            let verdict = EpochGuard.verdict(on: await domainOnceVisible(start.vm), start.epoch)
-            if verdict == .match { return .done(result(.started)) }
+            let verdict = try await verdictOnceClear(start.vm, start.epoch)
+            if verdict == .match { return run.done(.started) }
+            guard case .unreachable = failure, verdict == .absent else {
+                return await failStart(start, verdict, failure.fault)
+            }
             // A libvirt that did not answer may still be about to create the domain. Asking again makes it one or the other.
-            if case .unreachable = failure, verdict == .absent { continue }
-            return try await failStart(start, failure.fault)
+            try await pause(retryInterval)
         }
     }
 
     /// No domain was left, and none of this epoch can come up here any more.
-    private func failStart(_ start: StartVMCommand, _ fault: Fault) async throws -> CommandOutcome {
-        try raise(start.vm, highest: start.epoch, closed: start.epoch)
-        try? await storage.release(start.vm)
+    private func failStart(
+        _ start: StartVMCommand, _ verdict: EpochGuard.Verdict, _ fault: Fault
+    ) async -> CommandOutcome {
+        do { try raise(start.vm, highest: start.epoch, closed: start.epoch) } catch {
+            // The command's recorded end refuses it as well.
+            logger.error("cannot close an epoch", metadata: ["vm": "\(start.vm)", "error": "\(error)"])
+        }
+        if verdict == .absent { try? await storage.release(start.vm) }
         return .failed(fault)
     }
 
     // MARK: Stop
 
-    private func run(_ stop: StopVMCommand, _ id: CommandID) async throws -> CommandOutcome {
-        let domain = try await hypervisor.domain(of: stop.vm)
-        switch EpochGuard.verdict(on: domain, stop.epoch) {
+    private func run(_ stop: StopVMCommand, _ run: Run) async throws -> CommandOutcome {
+        switch try await firstVerdict(stop.vm, stop.epoch, run) {
         case .other(let found):
             try raise(stop.vm, highest: found)
             return .rejected(EpochGuard.stale(stop.vm, stop.epoch, "a domain of epoch \(found) runs here"))
@@ -105,41 +175,66 @@ struct CommandRunner: Sendable {
         case .absent:
             try raise(stop.vm, highest: stop.epoch, closed: stop.epoch)
             try await storage.release(stop.vm)
+            // The domain was there when the command began.
+            if run.isResumed { return run.done(.stopped) }
             guard stop.ignoreNotFound else {
                 return .rejected(
                     Fault(.conflict, .domainNotFound, "There is no domain of VM \(stop.vm) on this host."))
             }
-            return .done(result(.notFound))
+            return run.done(.notFound)
         case .match: break
         }
-        try journal.begin(id, BegunCommand(kind: .stop, vm: stop.vm, epoch: stop.epoch))
+        try journal.begin(run.id, BegunCommand(kind: .stop, vm: stop.vm, epoch: stop.epoch))
         try raise(stop.vm, highest: stop.epoch, closed: stop.epoch)
         await faults.reach("agent-stop.before-libvirt")
-        if stop.mode == .grace { await askGuest(stop) }
-        if let fault = await end(stop.vm, stop.epoch, isForced: stop.mode == .force) { return .failed(fault) }
+        if stop.mode == .grace { try await askGuest(stop) }
+        switch try await end(stop.vm, stop.epoch, isForced: stop.mode == .force) {
+        case .stays(let fault): return .failed(fault)
+        case .replaced: return run.done(.stopped)
+        case .gone: break
+        }
         await faults.reach("agent-stop.after-libvirt")
-        try await storage.release(stop.vm)
-        return .done(result(.stopped))
+        do throws(Fault) { try await storage.release(stop.vm) } catch { return .failed(error) }
+        return run.done(.stopped)
     }
 
-    /// Presses the guest's power button until its domain is gone or its time is up.
-    private func askGuest(_ stop: StopVMCommand) async {
+    /// Presses the guest's power button until its domain is gone, its time is up or a stronger stop waits.
+    private func askGuest(_ stop: StopVMCommand) async throws(CancellationError) {
         let deadline = time.monotonic() + stop.timeout
         var nextPress = time.monotonic()
-        while time.monotonic() < deadline, !Task.isCancelled {
+        while time.monotonic() < deadline, !isOvertaken(stop) {
+            guard try await verdictOnceVisible(stop.vm, stop.epoch) == .match else { return }
             if time.monotonic() >= nextPress {
                 try? await hypervisor.pressPowerButton(of: stop.vm)
                 nextPress = time.monotonic() + pressInterval
             }
-            guard EpochGuard.verdict(on: await domainOnceVisible(stop.vm), stop.epoch) == .match else { return }
-            try? await time.sleep(for: pollInterval)
+            try await pause(pollInterval)
         }
     }
 
-    /// Cuts the power of the domain of `epoch` and verifies that it is gone; why not, if it is not.
-    private func end(_ vm: VMID, _ epoch: Epoch, isForced: Bool) async -> Fault? {
+    /// What came of ending a domain.
+    private enum Ending {
+        /// libvirt shows none of the VM.
+        case gone
+        /// A domain of another epoch has taken its place: what the VM holds on the host is that one's.
+        case replaced(Epoch)
+        case stays(Fault)
+
+        /// nil while the domain is still there.
+        init?(_ verdict: EpochGuard.Verdict, unreadable: @autoclosure () -> Fault) {
+            switch verdict {
+            case .absent: self = .gone
+            case .other(let found): self = .replaced(found)
+            case .unreadable: self = .stays(unreadable())
+            case .match: return nil
+            }
+        }
+    }
+
+    /// Cuts the power of the domain of `epoch` and verifies that it is gone.
+    private func end(_ vm: VMID, _ epoch: Epoch, isForced: Bool) async throws(CancellationError) -> Ending {
         // The graceful part took time: whatever is there now has to be this epoch's still.
-        guard EpochGuard.verdict(on: await domainOnceVisible(vm), epoch) == .match else { return nil }
+        if let ending = try await ending(vm, epoch) { return ending }
         var failure: HypervisorError?
         do throws(HypervisorError) {
             try await hypervisor.cutPower(of: vm)
@@ -148,61 +243,77 @@ struct CommandRunner: Sendable {
             // libvirt fell silent just after it had shown this epoch's domain: nothing can have taken its place.
             if isForced, case .unreachable = error { try? await hypervisor.killProcess(of: vm) }
         }
-        guard EpochGuard.verdict(on: await domainOnceVisible(vm), epoch) == .match else { return nil }
+        if let ending = try await ending(vm, epoch) { return ending }
         let fault = (failure ?? .failed("libvirt ended the domain, and it is still there.")).fault
         guard isForced else {
-            return Fault(fault.kind, fault.code, fault.message, hint: "Stop it with --mode force to kill its QEMU.")
+            return .stays(
+                Fault(fault.kind, fault.code, fault.message, hint: "Stop it with --mode force to kill its QEMU."))
         }
-        do throws(HypervisorError) { try await hypervisor.killProcess(of: vm) } catch { return error.fault }
+        do throws(HypervisorError) { try await hypervisor.killProcess(of: vm) } catch { return .stays(error.fault) }
         let deadline = time.monotonic() + .seconds(10)
         while time.monotonic() < deadline {
-            guard EpochGuard.verdict(on: await domainOnceVisible(vm), epoch) == .match else { return nil }
-            try? await time.sleep(for: pollInterval)
+            if let ending = try await ending(vm, epoch) { return ending }
+            try await pause(pollInterval)
         }
-        return Fault(.unavailable, .commandFailed, "QEMU was killed, and libvirt still shows the domain.")
+        return .stays(Fault(.unavailable, .commandFailed, "QEMU was killed, and libvirt still shows the domain."))
+    }
+
+    private func ending(_ vm: VMID, _ epoch: Epoch) async throws(CancellationError) -> Ending? {
+        Ending(try await verdictOnceVisible(vm, epoch), unreadable: unreadable(vm))
     }
 
     // MARK: Destroy
 
-    private func run(_ destroy: DestroyVMCommand, _ id: CommandID) async throws -> CommandOutcome {
-        let domain = try await hypervisor.domain(of: destroy.vm)
-        let verdict = EpochGuard.verdict(on: domain, destroy.epoch)
+    private func run(_ destroy: DestroyVMCommand, _ run: Run) async throws -> CommandOutcome {
+        let verdict = try await firstVerdict(destroy.vm, destroy.epoch, run)
         switch verdict {
         case .other(let found):
             return .rejected(EpochGuard.stale(destroy.vm, destroy.epoch, "a domain of epoch \(found) runs here"))
         case .unreadable: return .rejected(unreadable(destroy.vm))
         case .absent, .match: break
         }
-        try journal.begin(id, BegunCommand(kind: .destroy, vm: destroy.vm, epoch: destroy.epoch))
+        if let refusal = EpochGuard.refusalOfDestroy(destroy.vm, destroy.epoch, try ledger.mark(of: destroy.vm)) {
+            return .rejected(refusal)
+        }
+        try journal.begin(run.id, BegunCommand(kind: .destroy, vm: destroy.vm, epoch: destroy.epoch))
         try raise(destroy.vm, highest: destroy.epoch, closed: destroy.epoch)
         await faults.reach("agent-destroy.before-libvirt")
-        if verdict == .match, let fault = await end(destroy.vm, destroy.epoch, isForced: true) { return .failed(fault) }
-        await faults.reach("agent-destroy.after-libvirt")
-        if destroy.removesDisk { try await storage.remove(destroy.vm) } else { try await storage.release(destroy.vm) }
-        return .done(result(.destroyed))
-    }
-
-    // MARK: Parts
-
-    /// The VM's domain, waiting for libvirt to answer if it does not: once a command has begun, its end is what libvirt
-    /// shows and nothing else. The server's own limit makes such an end unknown, and it asks again.
-    private func domainOnceVisible(_ vm: VMID) async -> ObservedDomain? {
-        while true {
-            do throws(HypervisorError) { return try await hypervisor.domain(of: vm) } catch {
-                logger.warning("libvirt does not answer; a command waits for it", metadata: ["vm": "\(vm)"])
+        if verdict == .match {
+            switch try await end(destroy.vm, destroy.epoch, isForced: true) {
+            case .stays(let fault): return .failed(fault)
+            case .replaced(let found):
+                return .failed(EpochGuard.stale(destroy.vm, destroy.epoch, "a domain of epoch \(found) runs here"))
+            case .gone: break
             }
-            try? await time.sleep(for: pollInterval * 5)
         }
+        await faults.reach("agent-destroy.after-libvirt")
+        do throws(Fault) {
+            if destroy.removesDisk {
+                try await storage.remove(destroy.vm)
+            } else {
+                try await storage.release(destroy.vm)
+            }
+        } catch {
+            return .failed(error)
+        }
+        return run.done(.destroyed)
     }
+
+    // MARK: After a restart
 
     /// How a command ended that an earlier run of the agent died in; nil if that can only be found out by running it again.
+    ///
+    /// Called for one command of a VM at a time, as `run` is.
     func settle(_ begun: BegunCommand, id: CommandID) async throws -> CommandOutcome? {
+        let run = Run(id: id, isResumed: true, sequence: nextSequence())
         let domain: ObservedDomain?
         do throws(HypervisorError) { domain = try await hypervisor.domain(of: begun.vm) } catch { return nil }
         let outcome: CommandOutcome
         switch (begun.kind, EpochGuard.verdict(on: domain, begun.epoch)) {
-        case (.start, .match): outcome = .done(result(.started))
-        case (.stop, .absent): outcome = .done(result(.stopped))
+        case (.start, .match): outcome = run.done(.started)
+        case (.stop, .absent):
+            try await storage.release(begun.vm)
+            outcome = run.done(.stopped)
         case (.stop, .match), (.destroy, .match):
             outcome = .failed(
                 Fault(.unavailable, .commandFailed, "The agent was restarted before the command took effect."))
@@ -216,12 +327,54 @@ struct CommandRunner: Sendable {
         return outcome
     }
 
-    private func raise(_ vm: VMID, highest: Epoch, closed: Epoch = .none) throws {
-        try ledger.raise(vm, to: EpochMark(highest: highest, closed: closed))
+    // MARK: Looking
+
+    /// What libvirt shows as a command comes. Before it began, a silent libvirt is a reason to refuse it. One that is resumed
+    /// has effects already, so that it can only wait; and a start must not be refused while its own domain may be the one
+    /// whose epoch cannot be read.
+    private func firstVerdict(
+        _ vm: VMID, _ epoch: Epoch, _ run: Run, isStart: Bool = false
+    ) async throws -> EpochGuard.Verdict {
+        guard run.isResumed else { return EpochGuard.verdict(on: try await hypervisor.domain(of: vm), epoch) }
+        return try await isStart ? verdictOnceClear(vm, epoch) : verdictOnceVisible(vm, epoch)
     }
 
-    private func result(_ effect: CommandResult.Effect) -> CommandResult {
-        CommandResult(effect: effect, sequence: nextSequence())
+    /// What libvirt shows, waiting for it to answer if it does not: once a command has begun, its end is what libvirt shows
+    /// and nothing else. The server's own limit makes such an end unknown, and it asks again.
+    private func verdictOnceVisible(_ vm: VMID, _ epoch: Epoch) async throws(CancellationError) -> EpochGuard.Verdict {
+        while true {
+            do throws(HypervisorError) {
+                return EpochGuard.verdict(on: try await hypervisor.domain(of: vm), epoch)
+            } catch {
+                logger.warning(
+                    "libvirt does not answer; a command waits for it", metadata: ["vm": "\(vm)", "error": "\(error)"])
+            }
+            try await pause(retryInterval)
+        }
+    }
+
+    /// The same, waiting also while there is a domain whose epoch cannot be read.
+    private func verdictOnceClear(_ vm: VMID, _ epoch: Epoch) async throws(CancellationError) -> EpochGuard.Verdict {
+        while true {
+            let verdict = try await verdictOnceVisible(vm, epoch)
+            if verdict != .unreadable { return verdict }
+            logger.warning("a domain's epoch cannot be read; its start waits for it", metadata: ["vm": "\(vm)"])
+            try await pause(retryInterval)
+        }
+    }
+
+    // MARK: Parts
+
+    private func pause(_ duration: Duration) async throws(CancellationError) {
+        do { try await time.sleep(for: duration) } catch { throw CancellationError() }
+    }
+
+    private func diskFault(_ error: any Error) -> Fault {
+        error as? Fault ?? Fault(.bug, .internalError, "The agent's own disk failed: \(error)")
+    }
+
+    private func raise(_ vm: VMID, highest: Epoch, closed: Epoch = .none) throws {
+        try ledger.raise(vm, to: EpochMark(highest: highest, closed: closed))
     }
 
     private func unreadable(_ vm: VMID) -> Fault {

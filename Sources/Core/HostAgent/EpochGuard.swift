@@ -3,12 +3,23 @@ import Domain
 /// Decides, from what this host has seen, whether a command's epoch may act. Pure.
 enum EpochGuard {
     /// Why a start of `epoch` is refused; nil if it may go on.
-    static func refusalOfStart(_ vm: VMID, _ epoch: Epoch, _ mark: EpochMark) -> Fault? {
+    ///
+    /// An epoch's domain lives once: once it was begun or seen here, only the command that began it may go on with it. A late
+    /// copy whose end was forgotten already must not bring up again what has ended since.
+    static func refusalOfStart(_ vm: VMID, _ epoch: Epoch, _ mark: EpochMark, isResumed: Bool) -> Fault? {
         if epoch < mark.highest {
             return stale(vm, epoch, "this host has seen epoch \(mark.highest)")
         }
+        if epoch == mark.highest, !isResumed { return stale(vm, epoch, "that epoch was begun here before") }
         if epoch <= mark.closed { return stale(vm, epoch, "that epoch was stopped here") }
         return nil
+    }
+
+    /// Why a destroy of `epoch` is refused; nil if it may go on.
+    ///
+    /// What lies on the host belongs to the highest epoch seen here: an older clean-up must not remove it.
+    static func refusalOfDestroy(_ vm: VMID, _ epoch: Epoch, _ mark: EpochMark) -> Fault? {
+        epoch < mark.highest ? stale(vm, epoch, "this host has seen epoch \(mark.highest)") : nil
     }
 
     /// What a command of `epoch` may do, given the domain that libvirt shows.

@@ -6,11 +6,12 @@ final class VMQueues: Sendable {
     private let waiting = Mutex<[VMID: [CheckedContinuation<Void, Never>]]>([:])
 
     /// Runs `body` when nothing else runs for `vm`.
-    func run<Result: Sendable>(_ vm: VMID, _ body: () async -> Result) async -> Result {
+    func run<Result: Sendable, Failure: Error>(
+        _ vm: VMID, _ body: () async throws(Failure) -> Result
+    ) async throws(Failure) -> Result {
         await enter(vm)
-        let result = await body()
-        leave(vm)
-        return result
+        defer { leave(vm) }
+        return try await body()
     }
 
     private func enter(_ vm: VMID) async {

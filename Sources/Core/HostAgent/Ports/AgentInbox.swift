@@ -5,7 +5,10 @@ package protocol AgentInbox: Sendable {
     /// Everything a hello says but for the identity, which the certificate carries. Collects a whole inventory.
     func hello() async -> HelloContent
     /// Runs `command` once; a repeat under the same id gives the remembered end, or waits for the run that is under way.
-    func execute(_ command: HostCommand, id: CommandID) async -> CommandOutcome
+    ///
+    /// Throws when the task is cancelled while the command's end is not known: then there is nothing to tell. The agent's
+    /// next process finds the command in its journal, and goes on when it comes again or is settled.
+    func execute(_ command: HostCommand, id: CommandID) async throws(CancellationError) -> CommandOutcome
     /// What became of command `id`. A command that was never received is refused from now on.
     func settle(_ id: CommandID) async -> AgentSettlement
     func collectInventory() async -> Inventory
@@ -38,4 +41,6 @@ package enum AgentReport: Hashable, Sendable {
     case domainChanged(VMID, Epoch, DomainState, sequence: Int64)
     case inventory(Inventory)
     case lostSight
+    /// The session's hello could not say what the host is, and now it can be said: the session is to begin anew.
+    case helloDue
 }

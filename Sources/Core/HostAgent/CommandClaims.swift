@@ -1,0 +1,104 @@
+import Domain
+import Synchronization
+
+/// Who is at which command: one run or settlement of an id at a time, and which VMs have commands here.
+final class CommandClaims: Sendable {
+    private struct State {
+        /// The ids that someone is at, each with those who wait for its end.
+        var claimed: [CommandID: [CheckedContinuation<Turn, Never>]] = [:]
+        /// What was received and has not ended, by VM; a repeat counts as often as it came.
+        var present: [VMID: [HostCommand]] = [:]
+        /// The inventories that are being collected, each with the VMs that had a command meanwhile.
+        var looks: [Int64: Set<VMID>] = [:]
+    }
+
+    /// What someone who asked for an id gets.
+    enum Turn: Sendable {
+        /// The id is theirs until `release`.
+        case claimed
+        /// Another run of it ended so.
+        case ended(CommandOutcome)
+    }
+
+    private let state = Mutex(State())
+
+    // MARK: VMs
+
+    /// `command` is here, until `depart`.
+    func arrive(_ command: HostCommand) {
+        state.withLock { state in
+            state.present[command.vm, default: []].append(command)
+            for look in state.looks.keys { state.looks[look]?.insert(command.vm) }
+        }
+    }
+
+    func depart(_ command: HostCommand) {
+        state.withLock { state in
+            guard var commands = state.present[command.vm] else { return }
+            if let index = commands.firstIndex(of: command) { commands.remove(at: index) }
+            state.present[command.vm] = commands.isEmpty ? nil : commands
+        }
+    }
+
+    /// Whether a later wish to end the same epoch's domain, which asks no guest, waits behind `stop`.
+    func isOvertaken(_ stop: StopVMCommand) -> Bool {
+        state.withLock { state in
+            (state.present[stop.vm] ?? []).contains { other in
+                switch other {
+                case .start: false
+                case .stop(let other): other.epoch == stop.epoch && other.mode > stop.mode
+                case .destroy(let other): other.epoch == stop.epoch
+                }
+            }
+        }
+    }
+
+    /// An inventory under `number` begins to look at the domains; every VM that has a command from now on until `endLook`
+    /// is busy in it.
+    func beginLook(_ number: Int64) {
+        state.withLock { $0.looks[number] = Set($0.present.keys) }
+    }
+
+    func endLook(_ number: Int64) -> [VMID] {
+        state.withLock { $0.looks.removeValue(forKey: number) ?? [] }.sorted()
+    }
+
+    // MARK: Ids
+
+    /// Waits while someone else is at `id`.
+    func claim(_ id: CommandID) async -> Turn {
+        await withCheckedContinuation { waiter in
+            let isFree = state.withLock { state in
+                guard state.claimed[id] == nil else {
+                    state.claimed[id]?.append(waiter)
+                    return false
+                }
+                state.claimed[id] = []
+                return true
+            }
+            if isFree { waiter.resume(returning: .claimed) }
+        }
+    }
+
+    /// Claims `id` if nobody is at it; says whether that is so.
+    func claimIfFree(_ id: CommandID) -> Bool {
+        state.withLock { state in
+            guard state.claimed[id] == nil else { return false }
+            state.claimed[id] = []
+            return true
+        }
+    }
+
+    /// Gives `id` back. With an outcome everyone who waits has it; without one the first of them is at it next.
+    func release(_ id: CommandID, with outcome: CommandOutcome?) {
+        let answered = state.withLock { state -> (waiters: [CheckedContinuation<Turn, Never>], turn: Turn) in
+            var waiters = state.claimed.removeValue(forKey: id) ?? []
+            if let outcome { return (waiters, .ended(outcome)) }
+            guard !waiters.isEmpty else { return ([], .claimed) }
+            let next = waiters.removeFirst()
+            state.claimed[id] = waiters
+            return ([next], .claimed)
+        }
+        for waiter in answered.waiters { waiter.resume(returning: answered.turn) }
+    }
+}

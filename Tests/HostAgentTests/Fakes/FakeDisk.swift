@@ -1,0 +1,94 @@
+import Domain
+import HostAgent
+
+/// The journal, as one agent process sees it.
+struct FakeJournal: CommandJournal {
+    let host: FakeHost
+    let life: AgentLife
+
+    func entry(_ id: CommandID) throws -> JournalEntry? {
+        try life.call("journal.entry") { host.with { $0.journal[id] } }
+    }
+
+    func begin(_ id: CommandID, _ command: BegunCommand) throws {
+        try life.call("journal.begin") {
+            host.with {
+                $0.journal[id] = .begun(command)
+                $0.begun.append(id)
+            }
+        }
+    }
+
+    func end(_ id: CommandID, _ outcome: CommandOutcome) throws {
+        try life.call("journal.end") { host.with { $0.journal[id] = .ended(outcome) } }
+    }
+
+    func refuse(_ id: CommandID) throws {
+        try life.call("journal.refuse") { host.with { $0.journal[id] = .refused } }
+    }
+
+    func unfinished() throws -> [(CommandID, BegunCommand)] { [] }
+
+    func forget(_ id: CommandID) throws {
+        try life.call("journal.forget") { host.with { $0.journal[id] = nil } }
+    }
+}
+
+/// The ledger of epochs, as one agent process sees it.
+struct FakeLedger: EpochLedger {
+    let host: FakeHost
+    let life: AgentLife
+
+    func mark(of vm: VMID) throws -> EpochMark { try life.call("ledger.mark") { host.mark(of: vm) } }
+
+    func raise(_ vm: VMID, to mark: EpochMark) throws {
+        try life.call("ledger.raise") {
+            host.with { state in
+                let old = state.marks[vm] ?? .none
+                state.marks[vm] = EpochMark(
+                    highest: max(old.highest, mark.highest), closed: max(old.closed, mark.closed))
+            }
+        }
+    }
+}
+
+/// The pool, as one agent process sees it.
+struct FakeStorage: HostStorage {
+    let host: FakeHost
+    let life: AgentLife
+
+    var pool: PoolID { PoolID(trusted: "22222222-0000-4000-8000-000000000002") }
+
+    func prepare(_ vm: VMID, from image: ImageSource) async throws(Fault) -> BootFiles {
+        try call("storage.prepare") { $0.prepareFault }
+        return .disk("/pool/\(vm).qcow2")
+    }
+
+    func consoleLog(of vm: VMID) -> String { "/console/\(vm).log" }
+
+    func readConsoleLog(of vm: VMID, limit: Int) async throws(Fault) -> [UInt8] { Array("login:".utf8.suffix(limit)) }
+
+    func release(_ vm: VMID) async throws(Fault) {
+        try call("storage.release") { state in
+            if let fault = state.releaseFault { return fault }
+            state.released.append(vm)
+            return nil
+        }
+    }
+
+    func remove(_ vm: VMID) async throws(Fault) {
+        try call("storage.remove") { state in
+            state.removed.append(vm)
+            return nil
+        }
+    }
+
+    private func call(_ name: String, _ body: (inout FakeHost.State) -> Fault?) throws(Fault) {
+        do {
+            let fault: Fault? = try life.call(name) { host.with { body(&$0) } }
+            if let fault { throw fault }
+        } catch {
+            throw error as? Fault ?? Fault(.bug, .internalError, "the agent is dead")
+        }
+    }
+}
