@@ -43,7 +43,9 @@ import Testing
 
     @Test func `a second agent on the same data directory gets a clear error`() throws {
         let lock = try DataDirectoryLock(directory: directory.path, mode: 0o711)
-        let fault = try #require(throws: Fault.self) { _ = try DataDirectoryLock(directory: directory.path, mode: 0o711) }
+        let fault = try #require(throws: Fault.self) {
+            _ = try DataDirectoryLock(directory: directory.path, mode: 0o711)
+        }
         #expect(fault.message.contains("Another process uses"))
         #expect(fault.message.contains(directory.path))
         withExtendedLifetime(lock) {}

@@ -38,8 +38,14 @@ private let layers: [(folder: String, imports: Set<String>)] = [
             "HummingbirdCore", "ServiceLifecycle", "NIOCore", "NIOSSL", "NIOPosix", "Foundation",
         ]
     ),
-    ("Sources/Adapters/APIClient", ["APIContract", "AsyncHTTPClient", "NIOCore", "NIOSSL", "FoundationEssentials", "Glibc"]),
-    ("Sources/Executables/roost", ["APIContract", "APIClient", "ArgumentParser", "Yams", "FoundationEssentials", "Glibc"]),
+    (
+        "Sources/Adapters/APIClient",
+        ["APIContract", "AsyncHTTPClient", "NIOCore", "NIOSSL", "FoundationEssentials", "Glibc"]
+    ),
+    (
+        "Sources/Executables/roost",
+        ["APIContract", "APIClient", "ArgumentParser", "Yams", "FoundationEssentials", "Glibc"]
+    ),
 ]
 
 private let standardLibrary: Set<String> = ["Swift", "Synchronization", "_Concurrency"]
@@ -61,7 +67,10 @@ private let bansEverywhere: [(pattern: String, instead: String)] = [
     ("TO" + "DO", "do it, or file it"),
     (#"\btry!"#, "handle the error, or let it through"),
     (#"\bas!"#, "use `as?` and say what happens otherwise"),
-    (#"^public (struct|class|enum|func|protocol|let|var|init|final)"#, "use `package`: nothing here is a library for others"),
+    (
+        #"^public (struct|class|enum|func|protocol|let|var|init|final)"#,
+        "use `package`: nothing here is a library for others"
+    ),
 ]
 
 @Suite struct LayerTests {
@@ -79,8 +88,10 @@ private let bansEverywhere: [(pattern: String, instead: String)] = [
     }
 
     @Test func `each file imports only what its layer allows`() throws {
-        let pattern = try Regex(#"^(?:@\w+ )*(?:package |internal |public |private |fileprivate )?import (?:struct |class |enum |func )?(\w+)"#)
-            .anchorsMatchLineEndings()
+        let pattern = try Regex(
+            #"^(?:@\w+ )*(?:package |internal |public |private |fileprivate )?import (?:struct |class |enum |func )?(\w+)"#
+        )
+        .anchorsMatchLineEndings()
         for layer in layers {
             let found = try Self.files(below: layer.folder)
             #expect(!found.isEmpty, "\(layer.folder) has no files: remove it from the table")

@@ -4,7 +4,7 @@ import Synchronization
 import Testing
 
 /// A store whose process dies at one of its commits: before it, or after it and before anybody hears of it.
-private final class MortalDatabase: Database {
+final class MortalDatabase: Database {
     private struct State {
         var commitsLeft: Int
         var isDead = false
@@ -14,6 +14,9 @@ private final class MortalDatabase: Database {
     private let diesAfterCommit: Bool
     private let state: Mutex<State>
 
+    /// Lives until it is killed.
+    convenience init(_ inner: any Database) { self.init(inner, dyingAt: .max, afterIt: false) }
+
     init(_ inner: any Database, dyingAt commit: Int, afterIt: Bool) {
         self.inner = inner
         diesAfterCommit = afterIt
@@ -21,6 +24,8 @@ private final class MortalDatabase: Database {
     }
 
     var isDead: Bool { state.withLock { $0.isDead } }
+
+    func kill() { state.withLock { $0.isDead = true } }
 
     func write<Result: Sendable>(
         _ label: String, _ body: @escaping @Sendable (any Transaction) throws -> Result
@@ -43,13 +48,14 @@ private final class MortalDatabase: Database {
     }
 }
 
-private struct ProcessDied: Error {}
+struct ProcessDied: Error {}
 
 @Suite struct CrashSweepTests {
     private let caller = Rig.operatorCaller
 
     @Test(arguments: [false, true])
-    func `a server that dies at any commit of the deferred path ends it after a restart`(afterCommit: Bool) async throws {
+    func `a server that dies at any commit of the deferred path ends it after a restart`(afterCommit: Bool) async throws
+    {
         var commit = 1
         var survived = false
         while !survived {

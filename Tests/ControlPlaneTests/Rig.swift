@@ -16,32 +16,38 @@ struct Rig: Sendable {
 
     static let operatorCaller = Caller(principal: Principal(name: "operator"))
 
-    init(wrapping wrap: (any Database) -> any Database = { $0 }) async throws {
+    init(tuning tune: (inout ControlSettings) -> Void = { _ in }) async throws {
         let feed = CommitFeed()
         let store = try SQLiteDatabase(
-            inMemoryWith: SystemTime(), faults: NoFaultPoints(), logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() },
+            inMemoryWith: SystemTime(), faults: NoFaultPoints(),
+            logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() },
             onCommit: { _, jobs in feed.committed(jobsTouched: jobs) })
-        try await self.init(store: store, feed: feed, wrapping: wrap)
+        try await self.init(store: store, feed: feed, tuning: tune)
     }
 
-    init(store: any Database, feed: CommitFeed, wrapping wrap: (any Database) -> any Database = { $0 }) async throws {
+    init(
+        store: any Database, feed: CommitFeed, tuning tune: (inout ControlSettings) -> Void = { _ in }
+    ) async throws {
         let gates = Gates()
         self.gates = gates
         try await Self.seed(store)
-        database = wrap(store)
-        context = Self.context(database, hosts, feed, gates)
+        database = store
+        context = Self.context(database, hosts, feed, gates, tune)
     }
 
     private static func context(
-        _ database: any Database, _ hosts: SimpleHosts, _ feed: CommitFeed, _ gates: Gates
+        _ database: any Database, _ hosts: SimpleHosts, _ feed: CommitFeed, _ gates: Gates,
+        _ tune: (inout ControlSettings) -> Void
     ) -> Context {
         var settings = ControlSettings(node: "test")
         settings.retry = Backoff(base: .milliseconds(5), cap: .milliseconds(20))
         settings.hostRetry = .seconds(600)
         settings.sweepInterval = .milliseconds(200)
+        tune(&settings)
         return Context(
             database: database, sessions: hosts, time: SystemTime(), ids: SystemIDs(), random: SystemRandom(),
-            faults: gates, feed: feed, settings: settings, logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() })
+            faults: gates, feed: feed, settings: settings,
+            logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() })
     }
 
     private static func seed(_ store: any Database) async throws {

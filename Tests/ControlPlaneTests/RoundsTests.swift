@@ -8,7 +8,9 @@ import Testing
 
 @Suite struct RoundsTests {
     /// The record is written by both sides as fast as they can, on a file with real commits.
-    @Test func `200 rounds of deferred stop against a start elsewhere never say stopped of a VM that runs`() async throws {
+    @Test func `200 rounds of deferred stop against a start elsewhere never say stopped of a VM that runs`()
+        async throws
+    {
         let directory = NSTemporaryDirectory() + "roost-rounds-\(UUID().uuidString)"
         try FileManager.default.createDirectory(atPath: directory, withIntermediateDirectories: true)
         defer { try? FileManager.default.removeItem(atPath: directory) }
@@ -79,11 +81,14 @@ import Testing
 struct SplitMix {
     var state: UInt64
 
-    mutating func microseconds() -> Int {
+    mutating func microseconds() -> Int { below(1500) }
+
+    /// A number in `0..<limit`.
+    mutating func below(_ limit: Int) -> Int {
         state &+= 0x9E37_79B9_7F4A_7C15
         var z = state
         z = (z ^ (z >> 30)) &* 0xBF58_476D_1CE4_E5B9
         z = (z ^ (z >> 27)) &* 0x94D0_49BB_1331_11EB
-        return Int((z ^ (z >> 31)) % 1500)
+        return Int((z ^ (z >> 31)) % UInt64(limit))
     }
 }

@@ -2,17 +2,30 @@ import ControlPlane
 import Domain
 import Synchronization
 
-/// Agents that answer at once from a table of domains, as the real one would; a test can hold, drop or lose what they say.
+/// Agents that answer at once from a table of domains, by the rules of the real one; a test can hold, drop or lose what
+/// they say.
 final class SimpleHosts: HostSessions {
     struct Host {
         var isConnected = false
         var libvirtAnswers = true
         var session: Int64 = 0
+        /// The agent's process counts from 0; what follows outlives it.
         var sequence: Int64 = 0
         var bootID = "boot-1"
         var pool = PoolID(trusted: "99999999-0000-4000-8000-000000000001")
         var domains: [VMID: Epoch] = [:]
         var ended: [CommandID: CommandOutcome] = [:]
+        var refused: Set<CommandID> = []
+        /// The highest epoch seen of each VM, and the highest that was ended.
+        var highest: [VMID: Epoch] = [:]
+        var closed: [VMID: Epoch] = [:]
+        /// Commands that the agent has and is slow with.
+        var slow: [SlowCommand] = []
+    }
+
+    struct SlowCommand {
+        let command: HostCommand
+        let id: CommandID
     }
 
     enum Fate: Sendable {
@@ -21,6 +34,10 @@ final class SimpleHosts: HostSessions {
         case loseAnswer
         /// The agent never gets it, and nobody knows.
         case loseCommand
+        /// The agent has it and does it at `runSlow`, after the server stopped waiting for the answer.
+        case slow
+        /// The agent refuses it, whatever is true.
+        case reject(Fault)
     }
 
     private struct State {
@@ -34,6 +51,9 @@ final class SimpleHosts: HostSessions {
     var log: [String] { state.withLock { $0.log } }
 
     func host(_ id: HostID) -> Host { state.withLock { $0.hosts[id] ?? Host() } }
+
+    /// All hosts at one moment.
+    func all() -> [HostID: Host] { state.withLock { $0.hosts } }
 
     func change(_ id: HostID, _ body: (inout Host) -> Void) {
         state.withLock { state in
@@ -52,40 +72,71 @@ final class SimpleHosts: HostSessions {
             bootID: host.bootID, libvirtAnswered: host.libvirtAnswers,
             domains: host.libvirtAnswers
                 ? host.domains.map { ObservedDomain(vm: $0.key, epoch: $0.value, state: .running) } : [],
-            sequence: host.sequence)
+            busy: host.slow.map(\.command.vm), sequence: host.sequence)
+    }
+
+    /// Lets the agent do what it was slow with.
+    func runSlow(on id: HostID) {
+        let slow = host(id).slow
+        change(id) { $0.slow = [] }
+        for one in slow { _ = perform(one.command, one.id, on: id, inSession: false) }
     }
 
     // MARK: HostSessions
 
+    private static let lost = Fault(.unavailable, .outcomeUnknown, "The answer was lost.")
+    private static let notConnected = Fault(.unavailable, .hostUnreachable, "The host is not connected.")
+
     func send(_ command: HostCommand, id: CommandID, to host: HostID, limit: Duration) async -> CommandEnd {
-        guard self.host(host).isConnected else {
-            return .notSent(Fault(.unavailable, .hostUnreachable, "The host is not connected."))
-        }
-        let lost = Fault(.unavailable, .outcomeUnknown, "The answer was lost.")
+        guard self.host(host).isConnected else { return .notSent(Self.notConnected) }
         switch await state.withLock({ $0.fate })(command) {
-        case .loseCommand: return .outcomeUnknown(lost)
+        case .loseCommand: return .outcomeUnknown(Self.lost)
         case .loseAnswer:
-            _ = perform(command, id, on: host)
-            return .outcomeUnknown(lost)
+            if !queue(command, id, on: host, isSlow: false) { _ = perform(command, id, on: host, inSession: true) }
+            return .outcomeUnknown(Self.lost)
+        case .slow:
+            _ = queue(command, id, on: host, isSlow: true)
+            return .outcomeUnknown(Self.lost)
+        case .reject(let fault): return .rejected(fault)
         case .deliver: break
         }
-        guard self.host(host).isConnected else { return .outcomeUnknown(lost) }
-        return CommandEnd(perform(command, id, on: host))
+        guard !queue(command, id, on: host, isSlow: false),
+            let outcome = perform(command, id, on: host, inSession: true)
+        else { return .outcomeUnknown(Self.lost) }
+        return CommandEnd(outcome)
+    }
+
+    /// Puts a command behind those of its VM that the agent is slow with; false if there are none and it need not wait.
+    private func queue(_ command: HostCommand, _ id: CommandID, on host: HostID, isSlow: Bool) -> Bool {
+        state.withLock { state in
+            guard var record = state.hosts[host], record.isConnected else { return false }
+            if record.slow.contains(where: { $0.id == id }) { return true }
+            guard isSlow || record.slow.contains(where: { $0.command.vm == command.vm }) else { return false }
+            record.slow.append(SlowCommand(command: command, id: id))
+            state.hosts[host] = record
+            return true
+        }
     }
 
     func settle(_ id: CommandID, on host: HostID, limit: Duration) async -> Settlement {
-        guard self.host(host).isConnected else {
-            return .unknown(Fault(.unavailable, .hostUnreachable, "The host is not connected."))
+        guard self.host(host).isConnected else { return .unknown(Self.notConnected) }
+        return state.withLock { state in
+            guard var record = state.hosts[host] else { return .unknown(Self.notConnected) }
+            if let outcome = record.ended[id] { return .ended(outcome) }
+            if record.slow.contains(where: { $0.id == id }) { return .unknown(Self.lost) }
+            record.refused.insert(id)
+            state.hosts[host] = record
+            return .neverReceived
         }
-        return self.host(host).ended[id].map { .ended($0) } ?? .neverReceived
     }
 
-    func acknowledge(_ id: CommandID, on host: HostID) async {}
+    func acknowledge(_ id: CommandID, on host: HostID) async {
+        guard self.host(host).isConnected else { return }
+        change(host) { $0.ended[id] = nil }
+    }
 
     func inventory(of host: HostID, limit: Duration) async throws(Fault) -> SessionInventory {
-        guard self.host(host).isConnected else {
-            throw Fault(.unavailable, .hostUnreachable, "The host is not connected.")
-        }
+        guard self.host(host).isConnected else { throw Self.notConnected }
         return SessionInventory(session: self.host(host).session, inventory: inventory(host))
     }
 
@@ -95,11 +146,18 @@ final class SimpleHosts: HostSessions {
 
     // MARK: The agent
 
-    private func perform(_ command: HostCommand, _ id: CommandID, on host: HostID) -> CommandOutcome {
+    /// Nil: the session ended before the command came.
+    private func perform(
+        _ command: HostCommand, _ id: CommandID, on host: HostID, inSession: Bool
+    ) -> CommandOutcome? {
         state.withLock { state in
             var record = state.hosts[host] ?? Host()
+            guard record.isConnected || !inSession else { return nil }
             defer { state.hosts[host] = record }
             if let outcome = record.ended[id] { return outcome }
+            guard !record.refused.contains(id) else {
+                return .rejected(Fault(.conflict, .superseded, "The command came after the server had given it up."))
+            }
             guard record.libvirtAnswers else {
                 return .rejected(Fault(.unavailable, .libvirtUnavailable, "libvirt does not answer."))
             }
@@ -112,8 +170,10 @@ final class SimpleHosts: HostSessions {
     }
 
     private static func run(_ command: HostCommand, on host: inout Host) -> CommandOutcome {
-        let found = host.domains[command.vm]
-        if let found, found != command.epoch {
+        let (vm, epoch) = (command.vm, command.epoch)
+        let found = host.domains[vm]
+        if let found, found != epoch {
+            host.highest[vm] = max(host.highest[vm] ?? .none, found)
             return .rejected(Fault(.conflict, .staleEpoch, "A domain of epoch \(found) runs here."))
         }
         func done(_ effect: CommandResult.Effect) -> CommandOutcome {
@@ -121,17 +181,23 @@ final class SimpleHosts: HostSessions {
         }
         switch command {
         case .start:
-            host.domains[command.vm] = command.epoch
+            guard found != nil || epoch > max(host.highest[vm] ?? .none, host.closed[vm] ?? .none) else {
+                return .rejected(Fault(.conflict, .staleEpoch, "That epoch is over on this host."))
+            }
+            host.highest[vm] = max(host.highest[vm] ?? .none, epoch)
+            host.domains[vm] = epoch
             return done(.started)
         case .stop(let stop):
+            host.closed[vm] = max(host.closed[vm] ?? .none, epoch)
             guard found != nil else {
                 return stop.ignoreNotFound
                     ? done(.notFound) : .rejected(Fault(.conflict, .domainNotFound, "There is no domain."))
             }
-            host.domains[command.vm] = nil
+            host.domains[vm] = nil
             return done(.stopped)
         case .destroy:
-            host.domains[command.vm] = nil
+            host.closed[vm] = max(host.closed[vm] ?? .none, epoch)
+            host.domains[vm] = nil
             return done(.destroyed)
         }
     }

@@ -18,7 +18,10 @@ let allStates: [VMState] = {
         case .crashed: [.crashed(.failed)]
         case .unknown: [.unknown(here, .hostDisconnected)]
         case .destroying:
-            [.destroying(here, waiting: nil), .destroying(here, waiting: .hostDisconnected), .destroying(nil, waiting: nil)]
+            [
+                .destroying(here, waiting: nil), .destroying(here, waiting: .hostDisconnected),
+                .destroying(nil, waiting: nil),
+            ]
         case .destroyed: [.destroyed]
         }
     }

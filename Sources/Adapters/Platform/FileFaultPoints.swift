@@ -39,7 +39,9 @@ package struct FileFaultPoints: FaultPoints {
 
     private func exists(_ name: String, _ suffix: String) -> Bool { access(path(name, suffix), F_OK) == 0 }
 
-    private func markHeld(_ name: String) { _ = FileManager.default.createFile(atPath: path(name, "held"), contents: nil) }
+    private func markHeld(_ name: String) {
+        _ = FileManager.default.createFile(atPath: path(name, "held"), contents: nil)
+    }
 
     private func crashIfAsked(_ name: String) {
         guard unlink(path(name, "crash")) == 0 else { return }

@@ -19,7 +19,8 @@ struct RoostAgent: AsyncParsableCommand {
         abstract: "Roost's agent on a host: dials in to the management server and drives libvirt.",
         version: Release.version)
 
-    @Option(name: .long, help: "The server's address for agents, ADDR:PORT; more than one, by commas, are tried in turn.")
+    @Option(
+        name: .long, help: "The server's address for agents, ADDR:PORT; more than one, by commas, are tried in turn.")
     var server: String
 
     @Option(name: .long, help: "A join token, for the first start: roost host add NAME.")
@@ -31,7 +32,9 @@ struct RoostAgent: AsyncParsableCommand {
     @Option(name: .long, help: "The host's libvirt.")
     var libvirt = "qemu:///system"
 
-    @Option(name: .long, help: "How guests run: auto tries KVM with a test guest, kvm and qemu (emulation) take it as given.")
+    @Option(
+        name: .long,
+        help: "How guests run: auto tries KVM with a test guest, kvm and qemu (emulation) take it as given.")
     var acceleration = "auto"
 
     @Option(name: .long, help: "Where images and root disks are kept. (default: DATA-DIR/pool)")

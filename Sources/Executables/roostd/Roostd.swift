@@ -16,7 +16,8 @@ import UnixSignals
 @main
 struct Roostd: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "roostd", abstract: "Roost's management server: the API, the records, the jobs, the agents' sessions.",
+        commandName: "roostd",
+        abstract: "Roost's management server: the API, the records, the jobs, the agents' sessions.",
         version: Release.version)
 
     @OptionGroup var options: ServerOptions

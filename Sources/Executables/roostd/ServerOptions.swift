@@ -38,7 +38,8 @@ struct ServerOptions: ParsableArguments {
     @Option(name: .long, help: "After how many seconds of silence a host counts as disconnected. (default: 8)")
     var silenceLimit: Int?
 
-    @Option(name: .long, help: "After how many seconds without an answer a start's end counts as unknown. (default: 60)")
+    @Option(
+        name: .long, help: "After how many seconds without an answer a start's end counts as unknown. (default: 60)")
     var startLimit: Int?
 
     @Option(name: .long, help: "trace, debug, info, notice, warning, error or critical. (default: info)")
@@ -63,7 +64,9 @@ struct ServerOptions: ParsableArguments {
             gateway.silenceLimit = .seconds(seconds)
             gateway.pingInterval = min(gateway.pingInterval, .milliseconds(seconds * 250))
         }
-        if let seconds = try number(startLimit, file, "start-limit", 1...3600) { control.startLimit = .seconds(seconds) }
+        if let seconds = try number(startLimit, file, "start-limit", 1...3600) {
+            control.startLimit = .seconds(seconds)
+        }
         let database = self.database ?? file["database"]
         if let database {
             throw StartFailure(
@@ -72,7 +75,8 @@ struct ServerOptions: ParsableArguments {
         }
         let level = logLevel ?? file["log-level"] ?? "info"
         guard let level = Logger.Level(rawValue: level) else {
-            throw ValidationError("--log-level: '\(level)' is none of trace, debug, info, notice, warning, error, critical.")
+            throw ValidationError(
+                "--log-level: '\(level)' is none of trace, debug, info, notice, warning, error, critical.")
         }
         return try SettledOptions(
             dataDirectory: dataDir ?? file["data-dir"] ?? "/var/lib/roost", listen: listen, agentListen: agentListen,

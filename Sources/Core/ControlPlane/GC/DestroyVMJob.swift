@@ -25,6 +25,7 @@ struct DestroyVMJob: Workflow {
 
     private func cancel(_ job: Job) async throws -> Attempt {
         try await context.database.write("gc-destroy.cancel") { tx in
+            try tx.abandonWork(of: job)
             try tx.end(job, underLease: job.leaseToken, as: JobEnd(.cancelled, .hostDeleted))
         }
         return .ended

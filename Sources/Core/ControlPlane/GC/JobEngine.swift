@@ -55,16 +55,14 @@ package final class JobEngine: Sendable {
         do {
             switch try await workflow(for: job.kind).attempt(job) {
             case .ended: await context.sessions.acknowledge(job.command, on: job.host)
-            case .again(let fault, let wait): try await putOff(job, fault, wait)
+            case .again(let fault, let wait): await giveBack(job, fault, wait)
             }
         } catch is LeaseLost {
             context.logger.debug("job was ended or taken over meanwhile", metadata: job.metadata())
         } catch {
             context.logger.error("job attempt broke off", metadata: job.metadata(["error": "\(error)"]))
             let fault = error as? Fault ?? Fault(.bug, .internalError, "The attempt broke off by an internal error.")
-            do { try await putOff(job, fault, .answer) } catch {
-                context.logger.error("cannot put the job off", metadata: job.metadata(["error": "\(error)"]))
-            }
+            await giveBack(job, fault, .answer)
         }
         running.withLock { $0 -= 1 }
         // A place is free: what was due and found none is looked for again.
@@ -78,6 +76,23 @@ package final class JobEngine: Sendable {
         case .destroyOperation: DestroyOperation(context: context)
         case .stopVM: StopVMJob(context: context)
         case .destroyVM: DestroyVMJob(context: context)
+        }
+    }
+
+    /// Puts the job off, however long the store refuses: nobody else would find a job that keeps its lease. A node that
+    /// stops leaves it to the take-over at its next start.
+    private func giveBack(_ job: Job, _ fault: Fault, _ wait: Attempt.Wait) async {
+        var failures = 0
+        while true {
+            do { return try await putOff(job, fault, wait) } catch is LeaseLost {
+                context.logger.debug("job was ended or taken over meanwhile", metadata: job.metadata())
+                return
+            } catch {
+                context.logger.error("cannot put the job off", metadata: job.metadata(["error": "\(error)"]))
+            }
+            failures += 1
+            let pause = context.settings.retry.delay(attempts: failures, unit: context.random.unit())
+            do { try await context.time.sleep(for: pause) } catch { return }
         }
     }
 
@@ -112,8 +127,13 @@ package final class JobEngine: Sendable {
 extension Job {
     /// What every log line about this job carries.
     func metadata(_ more: Logger.Metadata = [:]) -> Logger.Metadata {
+        let purpose =
+            switch kind.purpose {
+            case .operation: "operation"
+            case .gc: "job"
+            }
         let own: Logger.Metadata = [
-            "job": "\(id)", "kind": "\(kind.rawValue)", "vm": "\(vm)", "host": "\(host)", "epoch": "\(epoch)",
+            purpose: "\(id)", "kind": "\(kind.rawValue)", "vm": "\(vm)", "host": "\(host)", "epoch": "\(epoch)",
         ]
         return own.merging(more) { _, newer in newer }
     }

@@ -24,10 +24,12 @@ package struct Retention: Sendable {
     package func sweep() async throws {
         let settings = context.settings
         let limit = batch
+        // A request that is remembered is answered with its job.
+        let jobAge = max(settings.jobRetention, settings.requestRetention)
         var removed = limit
         while removed >= limit, !Task.isCancelled {
             removed = try await context.database.write("retention") { tx in
-                let jobs = try tx.removeJobs(endedBefore: tx.now.adding(.zero - settings.jobRetention), limit: limit)
+                let jobs = try tx.removeJobs(endedBefore: tx.now.adding(.zero - jobAge), limit: limit)
                 let requests = try tx.forgetRequests(
                     before: tx.now.adding(.zero - settings.requestRetention), limit: limit)
                 return max(jobs, requests)

@@ -8,7 +8,7 @@ struct StopVMJob: Workflow {
     let context: Context
 
     func attempt(_ job: Job) async throws -> Attempt {
-        if try await isUnwanted(job) { return .ended }
+        guard let session = try await sessionIfWanted(job) else { return .ended }
         await context.faults.reach("gc-stop.before-command")
         let message = StopVMOnHypervisor(
             vm: job.vm, epoch: job.epoch, mode: job.payload.mode ?? .cold,
@@ -17,7 +17,7 @@ struct StopVMJob: Workflow {
         await context.faults.reach("gc-stop.before-write")
         switch end {
         case .done(let result):
-            try await finish(job, result.effect)
+            try await finish(job, result, sentIn: session)
             return .ended
         case .rejected(let fault) where fault.code == .staleEpoch:
             return try await yield(job, fault)
@@ -28,26 +28,31 @@ struct StopVMJob: Workflow {
         }
     }
 
-    /// Whether nobody wants this stop any more; the job's end is written then.
+    /// The host's session before the command is sent; nil if nobody wants this stop any more, and then the job's end is
+    /// written.
     ///
     /// That the placement is another one is no reason: the old domain may still linger on this host.
-    private func isUnwanted(_ job: Job) async throws -> Bool {
-        let end = try await context.database.read { tx in try tx.reasonToCancel(job) }
-        guard end != nil else { return false }
+    private func sessionIfWanted(_ job: Job) async throws -> Int64? {
+        let (end, session) = try await context.database.read { tx in
+            (try tx.reasonToCancel(job), try tx.session(of: job))
+        }
+        guard end != nil else { return session }
         return try await context.database.write("gc-stop.cancel") { tx in
-            guard let end = try tx.reasonToCancel(job) else { return false }
+            guard let end = try tx.reasonToCancel(job) else { return try tx.session(of: job) }
+            if end.outcome == .hostDeleted { try tx.abandonWork(of: job) }
             try tx.end(job, underLease: job.leaseToken, as: end)
-            return true
+            return nil
         }
     }
 
     /// The host has no domain of this epoch any more: the record follows, if the VM is still placed there, and the job
     /// ends in the same transaction.
-    private func finish(_ job: Job, _ effect: CommandResult.Effect) async throws {
-        let change = ChangeVMState(
-            vm: job.vm, event: .stopped(effect.stopCause), expectedHost: job.host, expectedEpoch: job.epoch)
+    private func finish(_ job: Job, _ result: CommandResult, sentIn session: Int64) async throws {
         let outcome = try await context.database.write("gc-stop.finish") { tx in
-            let outcome = JobOutcome(of: try tx.apply(change), effect, for: job)
+            let change = ChangeVMState(
+                vm: job.vm, event: .stopped(result.effect.stopCause), expectedHost: job.host, expectedEpoch: job.epoch,
+                observation: try tx.observation(of: result, for: job, sentIn: session))
+            let outcome = JobOutcome(of: try tx.apply(change), result.effect, for: job)
             try tx.forgetSighting(of: job)
             try tx.end(job, underLease: job.leaseToken, as: JobEnd(.succeeded, outcome))
             return outcome
@@ -102,7 +107,9 @@ extension Transaction {
 
     /// The domain that this job was about is gone from its host.
     func forgetSighting(of job: Job) throws {
-        guard try sightings(of: job.vm).contains(where: { $0.host == job.host && $0.epoch == job.epoch }) else { return }
+        guard try sightings(of: job.vm).contains(where: { $0.host == job.host && $0.epoch == job.epoch }) else {
+            return
+        }
         try removeSighting(of: job.vm, on: job.host)
     }
 }

@@ -11,7 +11,8 @@ package protocol ImageFiles: Sendable {
     ) async throws -> ImageFile
 
     /// The bytes of a stored part, in chunks.
-    func read(_ part: ImageFile.Part, of image: ImageID) async throws -> any AsyncSequence<[UInt8], any Error> & Sendable
+    func read(_ part: ImageFile.Part, of image: ImageID) async throws -> any AsyncSequence<[UInt8], any Error>
+        & Sendable
 
     func remove(_ image: ImageID) async throws
 }

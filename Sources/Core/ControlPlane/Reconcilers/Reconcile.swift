@@ -16,6 +16,10 @@ extension Transaction {
             let state: DomainState
             if let domain, domain.epoch == placement.epoch {
                 state = domain.state
+            } else if let epoch = domain?.epoch, epoch > vm.epoch, domain?.state.isLive == true {
+                // The record is older than the host: a restored database. Nothing that it says of this VM can be relied on.
+                try doubt(vm)
+                continue
             } else if busy.contains(vm.id) || (domain != nil && domain?.epoch == nil) {
                 // The host answers, but not about this domain: a command is at it, or it cannot be read.
                 try noteAnswer(vm)
@@ -29,12 +33,18 @@ extension Transaction {
                     isEvent: false))
         }
 
-        let strangers = try inventory.domains.filter { domain in
-            guard domain.state.isLive else { return false }
-            guard let epoch = domain.epoch else { return try vm(domain.vm) == nil }
-            return try vm(domain.vm)?.state.placement != Placement(host: host, epoch: epoch)
-        }
+        let strangers = try inventory.domains.filter { try isStranger($0, on: host, observation) }
         try setSightings(strangers.map { sighting($0.vm, $0.epoch ?? .none, $0.state, on: host) }, on: host)
+    }
+
+    /// Whether an inventory shows a live domain that no placement owns.
+    private func isStranger(_ domain: ObservedDomain, on host: HostID, _ observation: Observation) throws -> Bool {
+        guard domain.state.isLive else { return false }
+        guard let vm = try vm(domain.vm) else { return true }
+        guard let epoch = domain.epoch else { return vm.state.placement?.host != host }
+        let report = DomainReport(
+            vm: vm.id, epoch: epoch, state: domain.state, host: host, observation: observation, isEvent: false)
+        return vm.decide(on: report) == .conflict
     }
 
     /// Applies a report of one domain.
@@ -50,7 +60,7 @@ extension Transaction {
         switch vm.decide(on: report) {
         case .advance(let event):
             var next = try vm.after(event)
-            next.observed = next.state.placement == nil ? nil : report.observation
+            next.observed = report.observation
             _ = try replace(vm, with: next)
             try removeSighting(of: vm.id, on: report.host)
         case .confirmed:
@@ -72,6 +82,12 @@ extension Transaction {
     /// The VM no longer waits for its host to be reached, though nothing is known of its domain yet.
     private func noteAnswer(_ vm: VM) throws {
         let next = try vm.after(.hostAnswers)
+        if next != vm { _ = try replace(vm, with: next) }
+    }
+
+    /// What the VM's domain does cannot be told, though its host answers.
+    private func doubt(_ vm: VM) throws {
+        let next = try vm.after(.hostLost(.outcomeUnknown))
         if next != vm { _ = try replace(vm, with: next) }
     }
 

@@ -8,12 +8,22 @@ package struct ChangeVMState: Sendable {
     package let event: VMEvent
     package let expectedHost: HostID
     package let expectedEpoch: Epoch
+    /// When the fact behind the event was collected, where that is known: what was collected before is stale from then on.
+    package let observation: Observation?
 
-    package init(vm: VMID, event: VMEvent, expectedHost: HostID, expectedEpoch: Epoch) {
+    package init(
+        vm: VMID, event: VMEvent, expectedHost: HostID, expectedEpoch: Epoch, observation: Observation? = nil
+    ) {
         self.vm = vm
         self.event = event
         self.expectedHost = expectedHost
         self.expectedEpoch = expectedEpoch
+        self.observation = observation
+    }
+
+    /// What happened next at the same place.
+    func followed(by event: VMEvent) -> ChangeVMState {
+        ChangeVMState(vm: vm, event: event, expectedHost: expectedHost, expectedEpoch: expectedEpoch)
     }
 
     /// A missed condition, which ends the work. A write that fails is thrown, and tried again.
@@ -33,6 +43,11 @@ extension Transaction {
         guard current.state.placement == expected, var next = try? current.after(change.event) else {
             return .superseded(current)
         }
+        // An answer can be written after its host was lost again: whether what it told is still true cannot be seen.
+        if next.state.placement != nil, let lost = try reasonUnreachable(expected.host) {
+            next = try next.after(.hostLost(lost))
+        }
+        if let seen = change.observation { next.observed = max(seen, next.observed ?? seen) }
         if let operation, next.operation == operation { next.operation = nil }
         let condition = VMCondition(revision: current.revision, placement: expected)
         guard let stored = try update(next, where: condition) else { throw LostRace() }

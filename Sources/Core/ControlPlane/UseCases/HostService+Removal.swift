@@ -13,22 +13,29 @@ extension HostService {
     /// Records the operator's proof that the host is off: nothing of what was placed there runs.
     ///
     /// Frees every placement on it, and leaves a StopVM GC job for each, because a host that was not off after all may come
-    /// back with its domains. Also possible for a deleted host, by its id. Refused while the host is connected.
+    /// back with its domains. Also possible for a deleted host, by its id. Refused while the host has a session.
     package func fence(_ reference: String, proof: String, by caller: Caller) async throws -> HostView {
         guard !proof.isEmpty, proof.utf8.count <= 1000 else {
             throw Fault.invalid("proof", "must say in 1 to 1000 characters how you know that the host is off.")
         }
         let (ids, settings) = (context.ids, context.settings)
         return try await context.database.write("host.fence") { tx in
+            if let earlier = try tx.remembered(caller) { return try tx.view(ofHost: earlier) }
             let host = try HostID(reference).flatMap { try tx.host($0) } ?? tx.resolveHost(reference)
             try caller.check(revision: host.revision)
-            guard host.connection != .connected else {
+            switch host.connection {
+            case .disconnected: break
+            case .connecting, .connected:
                 throw Fault(
-                    .conflict, .alreadyConnected, "Host \(host.name) is connected, so it is not off.",
+                    .conflict, .alreadyConnected, "Host \(host.name) is \(host.connection.rawValue), so it is not off.",
                     hint: "Power it off first, then fence it.")
             }
+            try tx.remember(caller, resource: host.id.rawValue)
             for vm in try tx.vms(placedOn: host.id) {
                 try tx.releaseFenced(vm, by: caller.principal, ids, settings)
+            }
+            for job in try tx.unfinishedJobs(on: host.id) {
+                try tx.settleFenced(job, by: caller.principal, ids, settings)
             }
             try tx.setSightings([], on: host.id)
             var next = host
@@ -49,12 +56,14 @@ extension HostService {
     /// stay `unknown`, because nobody knows what runs there, until the host is fenced by its id.
     package func delete(_ reference: String, isForced: Bool, by caller: Caller) async throws -> HostRemoval {
         let removal = try await context.database.write("host.delete") { tx in
+            if let earlier = try tx.remembered(caller) { return try tx.removal(ofHost: earlier) }
             let host = try tx.resolveHost(reference)
             try caller.check(revision: host.revision)
+            try tx.remember(caller, resource: host.id.rawValue)
             let placed = try tx.vms(placedOn: host.id)
             let jobs = try tx.unfinishedJobs(on: host.id)
             guard isForced || (placed.isEmpty && jobs.isEmpty) else { throw Fault.inUse(host, placed, jobs) }
-            for job in jobs { try tx.cancel(job, becauseOfDeleted: host) }
+            let cancelled = try jobs.map { try tx.cancel($0, becauseOfDeleted: host) }
             let unresolved = try placed.map { try tx.abandon($0) }
             try tx.revokeJoinTokens(of: host.id)
             var next = host
@@ -67,7 +76,7 @@ extension HostService {
                     kind: "host.deleted", host: host.id, message: "Host \(host.name) is deleted.\(left)",
                     principal: caller.principal.name))
             return HostRemoval(
-                host: stored, unresolved: unresolved, cancelled: jobs, sightings: try tx.sightings(on: host.id))
+                host: stored, unresolved: unresolved, cancelled: cancelled, sightings: try tx.sightings(on: host.id))
         }
         await context.sessions.disconnect(removal.host.id, reason: "the host was deleted")
         return removal
@@ -96,26 +105,62 @@ extension Transaction {
             .fresh(.stopVM, for: stored, at: placement, payload: payload, by: principal, ids: ids, now: now), settings)
     }
 
+    /// Ends work that waits for a host proven off, of a VM that is not placed there any more: what it waited to learn is
+    /// known. What is left of a deleted VM on the host's disk stays with a GC job, should the host come back.
+    fileprivate func settleFenced(
+        _ job: Job, by principal: Principal, _ ids: any IDSource, _ settings: ControlSettings
+    ) throws {
+        guard let vm = try vm(job.vm), vm.state.placement == nil else { return }
+        var next = vm
+        if vm.operation == job.id { next.operation = nil }
+        switch job.kind {
+        case .startOperation, .stopOperation: try end(job, as: .afterFence(job.kind))
+        case .destroyOperation, .destroyVM:
+            guard vm.state.label == .destroying else { return }
+            next = try next.after(.destroyed)
+            guard job.kind == .destroyOperation else { break }
+            try end(job, as: .afterFence(job.kind))
+            try leave(
+                .fresh(
+                    .destroyVM, for: next, at: job.placement, payload: job.payload, by: principal, ids: ids, now: now),
+                settings)
+        case .stopVM: return
+        }
+        _ = try replace(vm, with: next, by: principal)
+    }
+
     /// The host is deleted: what waits for it will not be done.
-    fileprivate func cancel(_ job: Job, becauseOfDeleted host: Host) throws {
-        switch job.kind.purpose {
+    fileprivate func cancel(_ job: Job, becauseOfDeleted host: Host) throws -> Job {
+        try abandonWork(of: job)
+        return switch job.kind.purpose {
         case .gc: try end(job, as: JobEnd(.cancelled, .hostDeleted))
-        case .operation:
-            let fault = Fault(.conflict, .hostDeleted, "Host \(host.name) was deleted.")
-            try end(job, as: .failed(fault))
-            // Without a placement a destroy has only leftovers to clear, and they went with the host's record.
-            guard let vm = try vm(job.vm), vm.operation == job.id else { return }
-            var next = vm
-            next.operation = nil
-            if vm.state == .destroying(nil, waiting: nil) { next = try next.after(.destroyed) }
-            _ = try replace(vm, with: next)
+        case .operation: try end(job, as: .failed(Fault(.conflict, .hostDeleted, "Host \(host.name) was deleted.")))
         }
     }
 
     /// Nobody can say any more what the VM's domain does.
     fileprivate func abandon(_ vm: VM) throws -> VM {
         guard let current = try self.vm(vm.id) else { return vm }
-        return try replace(current, with: current.after(.hostLost(.hostDeleted)))
+        let next = try current.after(.hostLost(.hostDeleted))
+        return next == current ? current : try replace(current, with: next)
+    }
+
+    /// What a delete that is asked for again left behind, as far as that is still so.
+    fileprivate func removal(ofHost id: String) throws -> HostRemoval {
+        let host = try view(ofHost: id).host
+        let jobs = try jobs(ListQuery(filters: ["host": id], descending: true, limit: 500)).items
+        return HostRemoval(
+            host: host, unresolved: try vms(placedOn: host.id), cancelled: jobs.filter(\.wasCancelledByHostDelete),
+            sightings: try sightings(on: host.id))
+    }
+}
+
+extension Job {
+    fileprivate var wasCancelledByHostDelete: Bool {
+        switch state {
+        case .ended(let end): end.outcome == .hostDeleted || end.fault?.code == .hostDeleted
+        case .waiting, .running: false
+        }
     }
 }
 

@@ -10,17 +10,18 @@ package struct HostService: Sendable {
         self.secrets = secrets
     }
 
-    /// Records a host and makes the token with which its agent joins.
+    /// Records a host and makes the token with which its agent joins. Asked again under the same key, the host is the same
+    /// and the token a fresh one, because the first is not kept; the first is void then.
     package func add(_ name: String, by caller: Caller) async throws -> NewHost {
         let name = try Name.checked(name)
         let id = HostID(from: context.ids)
         let secret = try secrets.joinSecret()
         let settings = context.settings
         return try await context.database.write("host.add") { tx in
-            if try tx.remembered(caller) != nil {
-                throw Fault(
-                    .conflict, .nameTaken, "This request added the host before; its join token is shown only once.",
-                    hint: "Ask for a new token: roost host token \(name).")
+            if let earlier = try tx.remembered(caller) {
+                let host = try tx.resolveHost(earlier)
+                try tx.revokeJoinTokens(of: host.id)
+                return try tx.makeJoinToken(secret, for: host.id, named: host.name, settings)
             }
             try tx.insert(Host(id: id, name: name, createdAt: tx.now, updatedAt: tx.now))
             try tx.append(
@@ -37,7 +38,9 @@ package struct HostService: Sendable {
         let secret = try secrets.joinSecret()
         let settings = context.settings
         return try await context.database.write("host.token") { tx in
-            let host = try tx.resolveHost(reference)
+            let earlier = try tx.remembered(caller)
+            let host = try tx.resolveHost(earlier ?? reference)
+            if earlier == nil { try tx.remember(caller, resource: host.id.rawValue) }
             try tx.revokeJoinTokens(of: host.id)
             try tx.append(
                 Event(
@@ -61,8 +64,10 @@ package struct HostService: Sendable {
     /// Says whether the host takes new VMs. Those that run on it are left alone.
     package func setState(_ state: Host.AdminState, of reference: String, by caller: Caller) async throws -> HostView {
         try await context.database.write("host.state") { tx in
+            if let earlier = try tx.remembered(caller) { return try tx.view(ofHost: earlier) }
             let host = try tx.resolveHost(reference)
             try caller.check(revision: host.revision)
+            try tx.remember(caller, resource: host.id.rawValue)
             guard host.state != state else { return try tx.view(of: host) }
             var next = host
             next.state = state
@@ -77,15 +82,17 @@ package struct HostService: Sendable {
 
     /// Ends the host's session; its agent dials in again with a fresh hello and a whole inventory.
     package func reconnect(_ reference: String, by caller: Caller) async throws -> HostView {
-        let host = try await context.database.write("host.reconnect") { tx in
+        let (host, isRepeat) = try await context.database.write("host.reconnect") { tx in
+            if let earlier = try tx.remembered(caller) { return (try tx.resolveHost(earlier), true) }
             let host = try tx.resolveHost(reference)
+            try tx.remember(caller, resource: host.id.rawValue)
             try tx.append(
                 Event(
                     kind: "host.reconnect", host: host.id, message: "Host \(host.name) is asked to reconnect.",
                     principal: caller.principal.name))
-            return host
+            return (host, false)
         }
-        await context.sessions.disconnect(host.id, reason: "an operator asked for it")
+        if !isRepeat { await context.sessions.disconnect(host.id, reason: "an operator asked for it") }
         return try await self.host(host.id.rawValue)
     }
 }
@@ -129,6 +136,12 @@ extension Transaction {
     func view(of host: Host) throws -> HostView {
         HostView(
             host: host, allocated: try allocated(on: host.id), sightings: try sightings(on: host.id))
+    }
+
+    /// The answer to a request about this host that is repeated; also once the host is deleted.
+    func view(ofHost id: String) throws -> HostView {
+        guard let host = try host(HostID(trusted: id)) else { throw Fault.notFound("host", id) }
+        return try view(of: host)
     }
 
     fileprivate func makeJoinToken(

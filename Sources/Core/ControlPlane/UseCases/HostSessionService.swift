@@ -29,11 +29,9 @@ package struct HostSessionService: HostSessionObserver {
     package func established(_ grant: SessionGrant, hello: AgentHello) async throws {
         let settings = context.settings
         try await context.database.write("session.established") { tx in
-            var host = try tx.current(grant.host, session: grant.session)
-            let isReboot = host.bootID != nil && host.bootID != hello.inventory.bootID
+            var host = try tx.current(grant.host, session: grant.session, .connecting)
+            let isReboot = host.note(hello.inventory)
             host.connection = .connected
-            host.libvirtAnswers = hello.inventory.libvirtAnswered
-            host.bootID = hello.inventory.bootID
             host.facts = hello.facts
             host.lastSeenAt = tx.now
             _ = try tx.replace(host, atRevision: host.revision)
@@ -48,19 +46,19 @@ package struct HostSessionService: HostSessionObserver {
 
     package func received(_ inventory: Inventory, from host: HostID, session: Int64) async throws {
         try await context.database.write("session.inventory") { tx in
-            var host = try tx.current(host, session: session)
+            var host = try tx.current(host, session: session, .connected)
             let isBack = inventory.libvirtAnswered && !host.libvirtAnswers
-            host.libvirtAnswers = inventory.libvirtAnswered
+            let isReboot = host.note(inventory)
             host.lastSeenAt = tx.now
             _ = try tx.replace(host, atRevision: host.revision)
-            try tx.reconcile(inventory, of: host.id, session: session, isReboot: false)
+            try tx.reconcile(inventory, of: host.id, session: session, isReboot: isReboot)
             if isBack { _ = try tx.wakeJobs(on: host.id) }
         }
     }
 
     package func received(_ change: DomainChange, from host: HostID, session: Int64) async throws {
         try await context.database.write("session.change") { tx in
-            _ = try tx.current(host, session: session)
+            _ = try tx.current(host, session: session, .connected)
             let report = DomainReport(
                 vm: change.vm, epoch: change.epoch, state: change.state, host: host,
                 observation: Observation(session: session, sequence: change.sequence), isEvent: true)
@@ -70,7 +68,7 @@ package struct HostSessionService: HostSessionObserver {
 
     package func lostSight(of host: HostID, session: Int64) async throws {
         try await context.database.write("session.lost-sight") { tx in
-            var host = try tx.current(host, session: session)
+            var host = try tx.current(host, session: session, .connected)
             guard host.libvirtAnswers else { return }
             host.libvirtAnswers = false
             _ = try tx.replace(host, atRevision: host.revision)
@@ -84,7 +82,9 @@ package struct HostSessionService: HostSessionObserver {
 
     package func closed(_ host: HostID, session: Int64, reason: String) async throws {
         try await context.database.write("session.closed") { tx in
-            guard var host = try tx.host(host), host.session == session, host.connection != .disconnected else { return }
+            guard var host = try tx.host(host), host.session == session, host.connection != .disconnected else {
+                return
+            }
             host.connection = .disconnected
             _ = try tx.replace(host, atRevision: host.revision)
             try tx.append(
@@ -143,13 +143,28 @@ extension Transaction {
         return host
     }
 
-    /// The host, if `session` is still its latest.
-    fileprivate func current(_ id: HostID, session: Int64) throws -> Host {
+    /// The host, if `session` is still its latest and has come as far as `connection`. What a session told counts for
+    /// nothing once it is over: nobody would take it back.
+    fileprivate func current(_ id: HostID, session: Int64, _ connection: Host.Connection) throws -> Host {
         let host = try admitted(id)
         guard host.session == session else {
             throw Fault(.conflict, .staleSession, "Session \(session) was replaced by session \(host.session).")
         }
+        guard host.connection == connection else {
+            throw Fault(.conflict, .staleSession, "Session \(session) is \(host.connection.rawValue).")
+        }
         return host
+    }
+}
+
+extension Host {
+    /// Takes in what an inventory says of the host itself; true if the host booted since its VMs were last seen.
+    fileprivate mutating func note(_ inventory: Inventory) -> Bool {
+        let isReboot = bootID != nil && bootID != inventory.bootID
+        libvirtAnswers = inventory.libvirtAnswered
+        // Until libvirt answers, the boot in which the VMs were last seen is the one to compare with.
+        if inventory.libvirtAnswered || bootID == nil { bootID = inventory.bootID }
+        return isReboot
     }
 }
 

@@ -13,7 +13,8 @@ package struct ImageService: Sendable {
         self.sizeLimit = sizeLimit
     }
 
-    package func create(_ name: String, kind: Image.Kind, commandLine: String, by caller: Caller) async throws -> Image {
+    package func create(_ name: String, kind: Image.Kind, commandLine: String, by caller: Caller) async throws -> Image
+    {
         let name = try Name.checked(name)
         guard commandLine.utf8.count <= 2000 else {
             throw Fault.invalid("commandLine", "has \(commandLine.utf8.count) bytes; 2000 are allowed.")
@@ -66,9 +67,12 @@ package struct ImageService: Sendable {
 
     /// Refused with `image-in-use` while VMs that are not destroyed are made from it.
     package func delete(_ reference: String, by caller: Caller) async throws {
-        let image = try await context.database.write("image.delete") { tx in
+        let id = try await context.database.write("image.delete") { tx in
+            // Once more to the files: the first request may have died before it removed them.
+            if let earlier = try tx.remembered(caller) { return ImageID(trusted: earlier) }
             let image = try tx.resolveImage(reference)
             try caller.check(revision: image.revision)
+            try tx.remember(caller, resource: image.id.rawValue)
             if let user = try tx.vms(madeFrom: image.id, limit: 1).first {
                 throw Fault(
                     .conflict, .imageInUse, "VM \(user.name) is made from image \(image.name).",
@@ -79,9 +83,9 @@ package struct ImageService: Sendable {
                 Event(
                     kind: "image.deleted", message: "Image \(image.name) is deleted.",
                     principal: caller.principal.name))
-            return image
+            return image.id
         }
-        try await files.remove(image.id)
+        try await files.remove(id)
     }
 }
 

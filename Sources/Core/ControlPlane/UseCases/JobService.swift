@@ -36,12 +36,17 @@ package struct JobService: Sendable {
         }
     }
 
-    /// Cancels an operation that no worker has taken up yet; one that runs says why it cannot be cancelled.
+    /// Answers with an operation that has ended; refuses to cancel one that has not, because its command may have taken
+    /// effect already.
     package func cancelOperation(_ reference: String, by caller: Caller) async throws -> Job {
         try await context.database.write("operation.cancel") { tx in
+            if let earlier = try tx.remembered(caller) { return try tx.resolveJob(earlier, .operation) }
             let job = try tx.resolveJob(reference, .operation)
             try caller.check(revision: job.revision)
-            guard !job.state.isEnded else { return job }
+            guard !job.state.isEnded else {
+                try tx.remember(caller, resource: job.id.rawValue)
+                return job
+            }
             throw Fault(
                 .conflict, .invalidState,
                 "The \(job.kind.label) has begun, and its command may have taken effect already.",
@@ -52,8 +57,10 @@ package struct JobService: Sendable {
     /// Makes a waiting GC job due now.
     package func trigger(_ reference: String, by caller: Caller) async throws -> Job {
         try await context.database.write("job.trigger") { tx in
+            if let earlier = try tx.remembered(caller) { return try tx.resolveJob(earlier, .gc) }
             let job = try tx.resolveJob(reference, .gc)
             try caller.check(revision: job.revision)
+            try tx.remember(caller, resource: job.id.rawValue)
             switch job.state {
             case .running: return job
             case .ended(let end):
@@ -73,21 +80,21 @@ package struct JobService: Sendable {
         }
     }
 
-    /// Cancels a GC job. What it was to clean up stays, and the VM goes on saying so.
+    /// Cancels a GC job. What it was to clean up stays, and the VM is what its host says of it.
+    ///
+    /// A command of it that is on its way may still have its effect. Refused while a VM is being deleted: nothing else would
+    /// end that.
     package func cancelGCJob(_ reference: String, by caller: Caller) async throws -> Job {
-        try await context.database.write("job.cancel") { tx in
+        let (job, isNews) = try await context.database.write("job.cancel") { tx in
+            if let earlier = try tx.remembered(caller) { return (try tx.resolveJob(earlier, .gc), false) }
             let job = try tx.resolveJob(reference, .gc)
             try caller.check(revision: job.revision)
-            guard !job.state.isEnded else { return job }
-            let ended = try tx.end(job, as: JobEnd(.cancelled, .cancelledByUser))
-            // Nothing pursues the stop any more: the VM is what its host says of it.
-            if let vm = try tx.vm(job.vm), vm.state.placement == job.placement, vm.operation == nil,
-                let next = try? vm.after(.stopGivenUp)
-            {
-                _ = try tx.replace(vm, with: next, by: caller.principal)
-            }
-            return ended
+            try tx.remember(caller, resource: job.id.rawValue)
+            guard !job.state.isEnded else { return (job, false) }
+            return (try tx.cancel(job, by: caller.principal), true)
         }
+        if isNews { await context.inspect(job.host) }
+        return job
     }
 
     package func explain(_ reference: String) async throws -> JobExplanation {
@@ -96,6 +103,25 @@ package struct JobService: Sendable {
             return JobExplanation(
                 job: job, vm: try tx.vm(job.vm), host: try tx.host(job.host), steps: try tx.steps(of: job.id))
         }
+    }
+}
+
+extension Transaction {
+    /// Ends a GC job because somebody asked for it.
+    fileprivate func cancel(_ job: Job, by principal: Principal) throws -> Job {
+        let vm = try vm(job.vm)
+        if let vm, job.kind == .destroyVM, vm.state.label == .destroying {
+            throw Fault(
+                .conflict, .invalidState, "VM \(vm.name) is being deleted, and this job is what ends it.",
+                hint: "If its host is gone for good, prove it: roost host fence \(try fenceReference(of: job.host)) "
+                    + "--proof TEXT.")
+        }
+        let ended = try end(job, as: JobEnd(.cancelled, .cancelledByUser))
+        // Nothing pursues the stop any more.
+        if let vm, vm.state.placement == job.placement, vm.operation == nil, let next = try? vm.after(.stopGivenUp) {
+            _ = try replace(vm, with: next, by: principal)
+        }
+        return ended
     }
 }
 
@@ -143,7 +169,8 @@ package struct JobExplanation: Sendable {
 
     package var cancelledBy: [String] {
         guard !job.state.isEnded else { return [] }
-        var reasons = ["deleting host \(hostName) with --force", "roost gc delete \(job.id)"]
+        var reasons = ["deleting host \(hostName) with --force"]
+        if job.kind == .stopVM || vm?.state.label != .destroying { reasons.append("roost gc delete \(job.id)") }
         if job.kind == .stopVM { reasons.append("deleting VM \(vmName), whose own job then ends the domain") }
         return reasons
     }

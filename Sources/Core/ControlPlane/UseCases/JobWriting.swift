@@ -34,7 +34,7 @@ extension Transaction {
         return stored
     }
 
-    /// Ends a job as its worker; false if the lease is lost, and then nothing of this transaction may be kept.
+    /// Ends a job as its worker. Throws `LeaseLost` if the lease is lost, so that nothing of the transaction is kept.
     func end(_ job: Job, underLease token: Int64, as end: JobEnd) throws {
         guard let stored = try replace(job.ended(end, at: now), underLease: token) else { throw LeaseLost() }
         try announceEnd(of: stored, end)
@@ -61,6 +61,21 @@ extension Transaction {
         stronger.payload.timeout = job.payload.timeout
         stronger.payload.command = job.payload.command
         return try replace(stronger, atRevision: there.revision)
+    }
+
+    /// Nothing pursues `job` any more, because its host is deleted. A stop is given up, and what a delete had left to clear
+    /// went with the host's record.
+    func abandonWork(of job: Job) throws {
+        guard let vm = try vm(job.vm), vm.operation == nil || vm.operation == job.id else { return }
+        var next = vm
+        next.operation = nil
+        if vm.state.label == .destroying, vm.state.placement == nil {
+            next = try next.after(.destroyed)
+        } else if vm.state.placement == job.placement {
+            next = (try? next.after(.stopGivenUp)) ?? next
+            next = try next.after(.hostLost(.hostDeleted))
+        }
+        if next != vm { _ = try replace(vm, with: next) }
     }
 
     private func announceEnd(of job: Job, _ end: JobEnd) throws {

@@ -29,6 +29,12 @@ extension Transaction {
         return found
     }
 
+    /// How `roost host fence` finds the host: by name, or, once it is deleted, by id.
+    func fenceReference(of id: HostID) throws -> String {
+        guard let host = try host(id), host.deletedAt == nil else { return id.rawValue }
+        return host.name
+    }
+
     /// A host's name for people; its id if the record is gone.
     func hostName(_ id: HostID) throws -> String { try host(id)?.name ?? id.rawValue }
 }

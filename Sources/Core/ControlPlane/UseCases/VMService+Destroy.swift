@@ -52,7 +52,7 @@ extension Transaction {
             return try finishAtOnce(order, next, at: order.target, .destroyed)
         }
         let lost = try reasonUnreachable(target.host)
-        if let lost, !order.isDeferrable { throw try unreachable(target.host, lost, "delete") }
+        if let lost, !order.isDeferrable || lost == .hostDeleted { throw try unreachable(target.host, lost, "delete") }
         try supersedeAll(vm, at: target)
         guard let lost else {
             let operation = order.job(.destroyOperation, for: next, at: target, now: now)

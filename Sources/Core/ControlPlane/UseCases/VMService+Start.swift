@@ -50,7 +50,8 @@ extension Transaction {
                 throw Fault(
                     .conflict, .placementUnresolved,
                     "VM \(vm.name) is \(vm.state.sentence): its domain may still run on host \(host).",
-                    hint: "It can start once \(host) answers, or is fenced: roost host fence \(host) --proof TEXT.")
+                    hint: "It can start once \(host) answers, or is fenced: "
+                        + "roost host fence \(try fenceReference(of: placement.host)) --proof TEXT.")
             case .starting, .running, .paused, .created, .stopped, .crashed, .destroyed: break
             }
         }

@@ -46,7 +46,10 @@ extension VMService {
             try tx.check(request, against: placement, of: vm)
             try tx.supersede(vm, withStop: request.mode)
             let lost = try tx.reasonUnreachable(placement.host)
-            if let lost, !request.isDeferrable { throw try tx.unreachable(placement.host, lost, "stop") }
+            // No session of a deleted host ever wakes a job: its VMs wait for the fence alone.
+            if let lost, !request.isDeferrable || lost == .hostDeleted {
+                throw try tx.unreachable(placement.host, lost, "stop")
+            }
 
             var next = try vm.after(.stopRequested)
             if let lost { next = try next.after(.hostLost(lost)) }
@@ -108,7 +111,11 @@ extension Transaction {
             Fault(
                 .unavailable, .libvirtUnavailable, "libvirt on host \(name) does not answer.",
                 hint: "Start libvirtd there, or let the \(verb) wait for it with --defer.")
-        case .hostDisconnected, .outcomeUnknown, .hostDeleted:
+        case .hostDeleted:
+            Fault(
+                .conflict, .hostDeleted, "Host \(name) was deleted while the VM was placed there: nobody can be asked.",
+                hint: "Prove that it is off: roost host fence \(try fenceReference(of: host)) --proof TEXT.")
+        case .hostDisconnected, .outcomeUnknown:
             Fault(
                 .unavailable, .hostUnreachable, "Host \(name) cannot be reached.",
                 hint: "Try again when it is back, or let the \(verb) wait for it with --defer.")

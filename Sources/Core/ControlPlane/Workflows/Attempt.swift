@@ -26,14 +26,26 @@ protocol Workflow: Sendable {
 extension Context {
     func driver(of host: HostID) -> KVMHost { KVMHost(id: host, sessions: sessions, settings: settings) }
 
-    /// Asks `host` for a fresh inventory and applies it; without an answer nothing changes.
-    func inspect(_ host: HostID) async {
+    /// Asks `host` for a fresh inventory and applies it; nil, and nothing changes, without an answer.
+    @discardableResult
+    func inspect(_ host: HostID) async -> Inventory? {
         do {
             let answer = try await sessions.inventory(of: host, limit: settings.inventoryLimit)
             try await HostSessionService(self).received(answer.inventory, from: host, session: answer.session)
+            return answer.inventory
         } catch {
             logger.debug("no inventory", metadata: ["host": "\(host)", "error": "\(error)"])
+            return nil
         }
+    }
+}
+
+extension Inventory {
+    /// Whether libvirt says that the domain of `placement` exists; nil where it does not say.
+    func shows(_ vm: VMID, _ epoch: Epoch) -> Bool? {
+        guard libvirtAnswered, !busy.contains(vm) else { return nil }
+        guard let domain = domains.first(where: { $0.vm == vm }), domain.state.isLive else { return false }
+        return domain.epoch.map { $0 == epoch }
     }
 }
 
@@ -42,13 +54,17 @@ extension Job {
     var command: CommandID { payload.command ?? CommandID(trusted: id.rawValue) }
 }
 
-extension CommandEnd {
-    /// The fault of an end that is not a result.
-    var fault: Fault? {
-        switch self {
-        case .done: nil
-        case .notSent(let fault), .rejected(let fault), .failed(let fault), .outcomeUnknown(let fault): fault
-        }
+extension Transaction {
+    /// The number of the latest session of the host of `job`.
+    func session(of job: Job) throws -> Int64 { try host(job.host)?.session ?? 0 }
+
+    /// When the effect of a command was seen, if that can be put in one order with the host's reports.
+    ///
+    /// `session` is the latest one before the command was sent. A result that is told again may come from an earlier
+    /// process of the agent, which counted on another scale.
+    func observation(of result: CommandResult, for job: Job, sentIn session: Int64) throws -> Observation? {
+        guard job.attempts == 1, let host = try host(job.host), host.session == session else { return nil }
+        return Observation(session: session, sequence: result.sequence)
     }
 }
 

@@ -8,18 +8,25 @@ struct StartOperation: Workflow {
     let context: Context
 
     func attempt(_ job: Job) async throws -> Attempt {
-        guard let command = try await command(for: job) else { return try await supersede(job) }
+        guard let order = try await order(for: job) else { return try await supersede(job) }
         await context.faults.reach("start.before-command")
-        let end = await context.driver(of: job.host).start(command, as: job.command)
+        let end = await context.driver(of: job.host).start(order.command, as: job.command)
         await context.faults.reach("start.before-write")
         switch end {
-        case .done:
-            try await finish(job)
+        case .done(let result): return try await finish(job, result, sentIn: order.session)
+        case .failed(let fault):
+            try await fail(job, fault)
             return .ended
-        case .rejected(let fault), .failed(let fault):
+        case .rejected(let fault):
+            guard isProof(fault, for: job) else {
+                try await loseSight(job)
+                return .again(fault, fault.code == .libvirtUnavailable ? .host : .answer)
+            }
             try await fail(job, fault)
             return .ended
         case .notSent(let fault):
+            // A node that stops gives the job back as it is.
+            if Task.isCancelled { return .again(fault, .host) }
             // Only the first attempt knows that no earlier one was sent.
             guard job.attempts > 1 else {
                 try await fail(job, fault)
@@ -28,40 +35,75 @@ struct StartOperation: Workflow {
             try await loseSight(job)
             return .again(fault, .host)
         case .outcomeUnknown(let fault):
-            // A node that stops gives the job back as it is.
             if !Task.isCancelled { try await loseSight(job) }
             return .again(fault, .answer)
         }
     }
 
+    private struct Order: Sendable {
+        let command: StartVMCommand
+        /// The host's session before the command is sent.
+        let session: Int64
+    }
+
     /// What to send, or nil if the VM has moved on.
-    private func command(for job: Job) async throws -> StartVMCommand? {
+    private func order(for job: Job) async throws -> Order? {
         try await context.database.read { tx in
             guard let vm = try tx.vm(job.vm), vm.state.placement == job.placement, vm.operation == job.id,
                 let image = try tx.image(vm.image)
             else { return nil }
-            return StartVMCommand(
+            let command = StartVMCommand(
                 vm: vm.id, epoch: job.epoch, name: vm.name, cpus: vm.cpus, memory: vm.memory,
                 image: ImageSource(
                     id: image.id, kind: image.kind, commandLine: image.commandLine, files: image.files))
+            return Order(command: command, session: try tx.session(of: job))
         }
     }
 
-    private func finish(_ job: Job) async throws {
-        let change = ChangeVMState(
-            vm: job.vm, event: .started, expectedHost: job.host, expectedEpoch: job.epoch)
-        try await context.database.write("start.finish") { tx in
+    /// Whether a refusal proves that no domain of this epoch is there, nor ever will be.
+    ///
+    /// It says that *this* sending touched nothing. What an earlier one did, or this one before the agent's own disk failed,
+    /// is proven only by an epoch that is over on the host, or by the agent's promise never to run the command.
+    private func isProof(_ fault: Fault, for job: Job) -> Bool {
+        switch fault.code {
+        case .staleEpoch, .superseded: true
+        default: job.attempts == 1 && fault.kind != .bug
+        }
+    }
+
+    /// The domain was started. After a repeated sending that may be long ago, so the host is asked what is there now.
+    private func finish(_ job: Job, _ result: CommandResult, sentIn session: Int64) async throws -> Attempt {
+        let isRepeat = job.attempts > 1
+        let inventory = isRepeat ? await context.inspect(job.host) : nil
+        let isGone = inventory?.shows(job.vm, job.epoch) == false
+        let isWritten = try await context.database.write("start.finish") { tx in
+            switch try tx.host(job.host)?.connection {
+            // The session's own inventory is older than this answer and not applied yet: it comes first.
+            case .connecting: return false
+            case .connected: if isRepeat, inventory == nil { return false }
+            case .disconnected, nil: break
+            }
+            let change = ChangeVMState(
+                vm: job.vm, event: .started, expectedHost: job.host, expectedEpoch: job.epoch,
+                observation: try tx.observation(of: result, for: job, sentIn: session))
             let end: JobEnd
             switch try tx.apply(change, ending: job.id) {
-            case .applied: end = JobEnd(.succeeded, .started)
+            case .applied:
+                end = JobEnd(.succeeded, .started)
+                if isGone { _ = try tx.apply(change.followed(by: .gone(.foundGone))) }
             case .superseded(let vm):
+                end = vm.startEnd(of: job, isProven: true)
                 try tx.release(vm, from: job)
-                // The guest may have ended before the answer came; it was started all the same.
-                let isItsEpoch = vm?.epoch == job.epoch && vm?.state.placement == nil
-                end = isItsEpoch ? JobEnd(.succeeded, .started) : JobEnd(.superseded, .superseded)
             }
             try tx.end(job, underLease: job.leaseToken, as: end)
+            return true
         }
+        guard isWritten else {
+            let fault = Fault(
+                .unavailable, .outcomeUnknown, "The host says that it started the VM, and not yet what it shows now.")
+            return .again(fault, .answer)
+        }
+        return .ended
     }
 
     private func fail(_ job: Job, _ fault: Fault) async throws {
@@ -81,10 +123,22 @@ struct StartOperation: Workflow {
 
     private func supersede(_ job: Job) async throws -> Attempt {
         try await context.database.write("start.superseded") { tx in
-            try tx.release(tx.vm(job.vm), from: job)
-            try tx.end(job, underLease: job.leaseToken, as: JobEnd(.superseded, .superseded))
+            let vm = try tx.vm(job.vm)
+            try tx.release(vm, from: job)
+            try tx.end(job, underLease: job.leaseToken, as: vm.startEnd(of: job, isProven: false))
         }
         return .ended
+    }
+}
+
+extension VM? {
+    /// How a start ended whose placement is given up: its guest may have ended before the answer came, and was started
+    /// all the same.
+    fileprivate func startEnd(of job: Job, isProven: Bool) -> JobEnd {
+        guard let vm = self, vm.epoch == job.epoch, vm.state.placement == nil, isProven || vm.observed != nil else {
+            return JobEnd(.superseded, .superseded)
+        }
+        return JobEnd(.succeeded, .started)
     }
 }
 

@@ -5,70 +5,75 @@ struct StopOperation: Workflow {
     let context: Context
 
     func attempt(_ job: Job) async throws -> Attempt {
-        guard try await isWanted(job) else { return try await end(job, JobEnd(.superseded, .superseded)) }
-        if let gaveUp = try await settleIfLate(job) { return gaveUp }
+        guard let session = try await sessionIfWanted(job) else { return try await supersede(job) }
+        if let settled = try await settleIfLate(job, session) { return settled }
         await context.faults.reach("stop.before-command")
         let message = StopVMOnHypervisor(
             vm: job.vm, epoch: job.epoch, mode: job.payload.mode ?? .grace,
             timeout: .seconds(job.payload.timeout ?? 0), ignoreNotFound: false)
         let end = await context.driver(of: job.host).stop(message, as: job.command)
         await context.faults.reach("stop.before-write")
-        return try await act(on: end, of: job)
+        return try await act(on: end, of: job, sentIn: session)
     }
 
-    private func act(on end: CommandEnd, of job: Job) async throws -> Attempt {
+    private func act(on end: CommandEnd, of job: Job, sentIn session: Int64) async throws -> Attempt {
         switch end {
-        case .done(let result): return try await finish(job, result.effect)
+        case .done(let result): return try await finish(job, result.effect, result, sentIn: session)
         case .rejected(let fault) where fault.code == .domainNotFound: return try await learn(job, fault)
         case .rejected(let fault) where fault.code == .libvirtUnavailable:
             return isDeferrable(job) ? try await deferToGC(job) : try await giveUp(job, fault)
         case .rejected(let fault), .failed(let fault): return try await giveUp(job, fault)
         case .notSent(let fault):
+            // A node that stops gives the job back as it is.
+            if Task.isCancelled { return .again(fault, .host) }
             if isDeferrable(job) { return try await deferToGC(job) }
             // Only the first attempt knows that no earlier one was sent.
             guard job.attempts > 1 else { return try await giveUp(job, fault) }
-            try await loseSight(job)
-            return .again(fault, .host)
+            return try await wait(job, fault, .host)
         case .outcomeUnknown(let fault):
-            // A node that stops gives the job back as it is.
             if Task.isCancelled { return .again(fault, .answer) }
             if isDeferrable(job) { return try await deferToGC(job) }
-            try await loseSight(job)
-            return .again(fault, .answer)
+            return try await wait(job, fault, .answer)
         }
     }
 
     private func isDeferrable(_ job: Job) -> Bool { job.payload.isDeferrable ?? false }
 
-    private func isWanted(_ job: Job) async throws -> Bool {
+    /// The host's session before the command is sent; nil if nobody wants this stop any more.
+    private func sessionIfWanted(_ job: Job) async throws -> Int64? {
         try await context.database.read { tx in
-            guard let vm = try tx.vm(job.vm) else { return false }
-            return vm.operation == job.id && (vm.state.placement == job.placement || vm.state.placement == nil)
+            guard let vm = try tx.vm(job.vm), vm.operation == job.id,
+                vm.state.placement == job.placement || vm.state.placement == nil
+            else { return nil }
+            return try tx.session(of: job)
         }
     }
 
     /// A stop that may not be deferred is not sent any more long after it was asked for: only what an earlier sending came
     /// to is found out. Nil while it may be sent.
-    private func settleIfLate(_ job: Job) async throws -> Attempt? {
+    private func settleIfLate(_ job: Job, _ session: Int64) async throws -> Attempt? {
         let patience = context.settings.resendLimit + .seconds(job.payload.timeout ?? 0)
         guard !isDeferrable(job), job.attempts > 1, context.time.wall() > job.createdAt.adding(patience) else {
             return nil
         }
         switch await context.sessions.settle(job.command, on: job.host, limit: context.settings.stopLimit) {
-        case .ended(let outcome): return try await act(on: CommandEnd(outcome), of: job)
+        case .ended(let outcome): return try await act(on: CommandEnd(outcome), of: job, sentIn: session)
         case .neverReceived:
             let fault = Fault(
                 .unavailable, .hostUnreachable, "The host could not be reached in time; it never got the stop.",
                 hint: "Ask again, or let it wait for the host with --defer.")
             return try await giveUp(job, fault)
-        case .unknown(let fault): return .again(fault, .host)
+        case .unknown(let fault): return try await wait(job, fault, .host)
         }
     }
 
-    private func finish(_ job: Job, _ effect: CommandResult.Effect) async throws -> Attempt {
-        let change = ChangeVMState(
-            vm: job.vm, event: .stopped(effect.stopCause), expectedHost: job.host, expectedEpoch: job.epoch)
+    private func finish(
+        _ job: Job, _ effect: CommandResult.Effect, _ result: CommandResult? = nil, sentIn session: Int64 = 0
+    ) async throws -> Attempt {
         try await context.database.write("stop.finish") { tx in
+            let change = ChangeVMState(
+                vm: job.vm, event: .stopped(effect.stopCause), expectedHost: job.host, expectedEpoch: job.epoch,
+                observation: try result.flatMap { try tx.observation(of: $0, for: job, sentIn: session) })
             let reply = try tx.apply(change, ending: job.id)
             if case .superseded(let vm) = reply { try tx.release(vm, from: job) }
             let outcome = JobOutcome(of: reply, effect, for: job)
@@ -78,29 +83,29 @@ struct StopOperation: Workflow {
         return .ended
     }
 
-    /// There is no domain, which nobody had reported: the host's whole inventory says what is true, and the stop has
-    /// succeeded if it confirms it.
+    /// There is no domain, which nobody had reported. The host's whole inventory is asked for, because what else it shows is
+    /// news too; unless it contradicts, the stop has succeeded: the agent lets no start of this epoch through any more.
     private func learn(_ job: Job, _ fault: Fault) async throws -> Attempt {
-        await context.inspect(job.host)
-        let isGone = try await context.database.read { tx in
-            try tx.vm(job.vm).map { $0.state.placement == nil && $0.epoch == job.epoch } ?? false
-        }
-        guard isGone else { return try await giveUp(job, fault) }
-        return try await end(job, JobEnd(.succeeded, .notFound))
+        if await context.inspect(job.host)?.shows(job.vm, job.epoch) == true { return try await giveUp(job, fault) }
+        return try await finish(job, .notFound)
     }
 
     /// The stop had no effect: the VM is what its host says of it.
     private func giveUp(_ job: Job, _ fault: Fault) async throws -> Attempt {
         try await context.database.write("stop.give-up") { tx in
+            var end = JobEnd.failed(fault)
             if let vm = try tx.vm(job.vm), vm.operation == job.id {
-                var next = (try? vm.after(.stopGivenUp)) ?? vm
-                if let lost = try tx.reasonUnreachable(job.host), next.state.placement != nil {
-                    next = try next.after(.hostLost(lost))
-                }
+                var next = vm
                 next.operation = nil
+                if vm.isAtRest(after: job) {
+                    end = JobEnd(.succeeded, .stopped)
+                } else {
+                    next = try next.after(.stopGivenUp)
+                    if let lost = try tx.reasonUnreachable(job.host) { next = try next.after(.hostLost(lost)) }
+                }
                 _ = try tx.replace(vm, with: next)
             }
-            try tx.end(job, underLease: job.leaseToken, as: .failed(fault))
+            try tx.end(job, underLease: job.leaseToken, as: end)
         }
         await context.inspect(job.host)
         return .ended
@@ -131,15 +136,29 @@ struct StopOperation: Workflow {
         return .ended
     }
 
-    private func loseSight(_ job: Job) async throws {
-        try await context.database.write("stop.unknown") { tx in try tx.loseSight(ofPlacementOf: job) }
+    /// Tries again later, unless a report has told meanwhile that the domain is gone: then nothing is left to wait for.
+    private func wait(_ job: Job, _ fault: Fault, _ wait: Attempt.Wait) async throws -> Attempt {
+        try await context.database.write("stop.unknown") { tx in
+            guard let vm = try tx.vm(job.vm), vm.operation == job.id, vm.isAtRest(after: job) else {
+                try tx.loseSight(ofPlacementOf: job)
+                return .again(fault, wait)
+            }
+            try tx.release(vm, from: job)
+            try tx.end(job, underLease: job.leaseToken, as: JobEnd(.succeeded, .stopped))
+            return .ended
+        }
     }
 
-    private func end(_ job: Job, _ end: JobEnd) async throws -> Attempt {
-        try await context.database.write("stop.end") { tx in
+    private func supersede(_ job: Job) async throws -> Attempt {
+        try await context.database.write("stop.superseded") { tx in
             try tx.release(tx.vm(job.vm), from: job)
-            try tx.end(job, underLease: job.leaseToken, as: end)
+            try tx.end(job, underLease: job.leaseToken, as: JobEnd(.superseded, .superseded))
         }
         return .ended
     }
+}
+
+extension VM {
+    /// Whether the domain that `job` was to stop is known to be gone.
+    fileprivate func isAtRest(after job: Job) -> Bool { state.placement == nil && epoch == job.epoch }
 }

@@ -61,10 +61,10 @@ package enum IgnoreReason: String, CaseIterable, Sendable {
 extension VM {
     /// What `report` does to this record. Pure and total; a report never moves ownership.
     package func decide(on report: DomainReport) -> ReportDecision {
-        guard let placement = state.placement, placement == report.placement else {
+        if let observed, latestPlacement == report.placement, report.observation < observed { return .ignored(.stale) }
+        guard state.placement == report.placement else {
             return report.state.isLive ? .conflict : .ignored(.notPlacedThere)
         }
-        if let observed, report.observation < observed { return .ignored(.stale) }
         switch report.state {
         case .running: return seen(.running)
         case .paused: return seen(.paused)
@@ -76,8 +76,13 @@ extension VM {
         }
     }
 
+    /// A domain lives once per epoch, so the first sight of it dates all that is told of its absence; later ones that
+    /// agree need no write.
     private func seen(_ seen: VMEvent.SeenAs) -> ReportDecision {
         guard let next = try? after(.seen(seen)) else { return .conflict }
-        return next == self ? .confirmed : .advance(.seen(seen))
+        return next == self && observed != nil ? .confirmed : .advance(.seen(seen))
     }
+
+    /// Where the domain is, or was last: what `observed` is about.
+    private var latestPlacement: Placement? { state.placement ?? lastHost.map { Placement(host: $0, epoch: epoch) } }
 }

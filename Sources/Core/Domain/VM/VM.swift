@@ -16,7 +16,8 @@ package struct VM: Hashable, Sendable {
     /// Whether an agent ever confirmed a domain of the present placement. Until then its absence from an inventory
     /// proves nothing: the start may still be on its way.
     package var domainSeen: Bool
-    /// The latest fact applied to the present placement; an older one is a stale fact and changes nothing.
+    /// The latest fact applied to the present placement, or to the last one once that was given up; an older one is a
+    /// stale fact and changes nothing.
     package var observed: Observation?
     /// The operation that is under way, if any. One at a time.
     package var operation: JobID?

@@ -96,7 +96,8 @@ extension VMState {
     ) throws(IllegalTransition) -> VMState {
         switch event {
         case .started, .seen, .hostAnswers: .destroying(placement, waiting: nil)
-        case .startRefused, .stopped, .gone: .destroying(nil, waiting: waiting)
+        // Its host has just answered: nothing is waited for but the rest of the work.
+        case .startRefused, .stopped, .gone: .destroying(nil, waiting: nil)
         // Only leftovers remain, and a GC job owns them.
         case .fenced: .destroyed
         case .stopRequested, .destroyRequested: self
