@@ -22,10 +22,10 @@ quickstart-down: ## ends and removes what quickstart made
 	@scripts/quickstart-down
 
 format: ## formats the Swift sources
-	swift format --in-place --parallel --recursive Package.swift Sources Tests
+	swift format --in-place --parallel --recursive Package.swift Sources Tests Benchmarks
 
 lint: ## checks the form of Swift sources and scripts
-	swift format lint --strict --parallel --recursive Package.swift Sources Tests
+	swift format lint --strict --parallel --recursive Package.swift Sources Tests Benchmarks
 	@if command -v shellcheck >/dev/null; then shellcheck -x Bench/bench Bench/guest Bench/guest-init Bench/host-init \
 		Bench/spawn Bench/wire-init Bench/lib/*.sh scripts/*; else echo 'lint: no shellcheck, scripts not checked'; fi
 

@@ -98,7 +98,7 @@ let package = Package(
         .target(
             name: "ServerLink",
             dependencies: [
-                "Domain", "HostAgent", "AgentContract", "Identity", log, grpc, grpcTransport, crypto, lifecycle,
+                "Domain", "HostAgent", "AgentContract", "Identity", log, grpc, grpcTransport, x509, lifecycle,
             ],
             path: "Sources/Adapters/ServerLink", swiftSettings: strict),
         .target(
@@ -134,7 +134,8 @@ let package = Package(
         .executableTarget(
             name: "roostd",
             dependencies: [
-                "Domain", "ControlPlane", "APIContract", "SQLStore", "ImageStore", "HostGateway", "APIServer", "Identity",
+                "Domain", "ControlPlane", "APIContract", "SQLStore", "ImageStore", "HostGateway", "APIServer",
+                "Identity",
                 "Platform", crypto,
                 arguments, lifecycle, log, .product(name: "UnixSignals", package: "swift-service-lifecycle"),
                 .product(name: "Configuration", package: "swift-configuration"),
@@ -144,7 +145,8 @@ let package = Package(
         .executableTarget(
             name: "roost-agent",
             dependencies: [
-                "Domain", "HostAgent", "LibvirtHypervisor", "AgentDisk", "ServerLink", "Identity", "Platform", arguments,
+                "Domain", "HostAgent", "LibvirtHypervisor", "AgentDisk", "ServerLink", "Identity", "Platform",
+                arguments,
                 lifecycle,
                 log, .product(name: "UnixSignals", package: "swift-service-lifecycle"),
             ],
@@ -176,7 +178,7 @@ let package = Package(
             name: "GatewayTests",
             dependencies: [
                 "Domain", "ControlPlane", "HostAgent", "AgentContract", "Identity", "HostGateway", "ServerLink",
-                "Platform",
+                "Platform", log, lifecycle, grpc, grpcTransport, x509,
             ],
             swiftSettings: strict),
         .testTarget(

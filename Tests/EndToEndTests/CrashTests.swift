@@ -10,7 +10,9 @@ extension EndToEnd {
             .flatMap { ["before-\($0)", "after-\($0)"] }
 
         @Test(arguments: commits)
-        func `the server dies at a commit of the deferred path, and the stop still ends once`(point: String) async throws {
+        func `the server dies at a commit of the deferred path, and the stop still ends once`(point: String)
+            async throws
+        {
             let bench = try await EndToEnd.bench()
             let name = "die-\(point.replacing(".", with: "-"))"
             let vm = try await bench.runningVM(name, on: "h1")
@@ -88,7 +90,29 @@ extension EndToEnd {
             try await bench.roost("vm", "delete", name)
         }
 
-        @Test func `R26 the agent is dead: a forced stop is stopping, and a start is refused until it answers`() async throws {
+        @Test func `R31 a start that takes longer than the server's limit is asked for again, and is one QEMU`()
+            async throws
+        {
+            let bench = try await EndToEnd.bench()
+            try bench.set("agent-start.before-libvirt", "hold", on: "h1")
+            try await bench.roost(
+                "vm", "create", "slow", "--image", "tiny", "--cpus", "1", "--memory", "96", "--no-start")
+            try await bench.roost("vm", "start", "slow", "--host", "h1", "--no-wait")
+            let unknown = try await bench.vm("slow", becomes: "unknown", limit: 20)
+            #expect(unknown.waitingFor?.reason == "outcome-unknown")
+            #expect(try await bench.tryRoost("vm", "start", "slow", "--host", "h2").status == 4)
+            try bench.clear("agent-start.before-libvirt", "hold", on: "h1")
+            let vm = try await bench.vm("slow", becomes: "running")
+            #expect(vm.epoch == 1)
+            #expect(try await bench.domains(on: "h1") == [vm.id])
+            #expect(try await bench.domains(on: "h2").isEmpty)
+            try await until("the operation has ended", limit: 20) { try await bench.vm("slow").operation == nil }
+            try await bench.roost("vm", "delete", "slow")
+        }
+
+        @Test func `R26 the agent is dead: a forced stop is stopping, and a start is refused until it answers`()
+            async throws
+        {
             let bench = try await EndToEnd.bench()
             let vm = try await bench.runningVM("r26", on: "h1")
             try await bench("agent", "h1", "kill")
@@ -107,7 +131,8 @@ extension EndToEnd {
         @Test func `R25 a start whose answer is lost with the network is running once the host is back`() async throws {
             let bench = try await EndToEnd.bench()
             try bench.set("agent-start.after-libvirt", "hold", on: "h1")
-            try await bench.roost("vm", "create", "r25", "--image", "tiny", "--cpus", "1", "--memory", "96", "--no-start")
+            try await bench.roost(
+                "vm", "create", "r25", "--image", "tiny", "--cpus", "1", "--memory", "96", "--no-start")
             try await bench.roost("vm", "start", "r25", "--host", "h1", "--no-wait")
             try await until("the answer is held", limit: 30) {
                 bench.isThere("agent-start.after-libvirt", "held", on: "h1")

@@ -179,7 +179,9 @@ extension EndToEnd {
             try await bench.roost("vm", "delete", "r16")
         }
 
-        @Test func `the host is deleted while the job waits: the job ends with that, and nothing is hidden`() async throws {
+        @Test func `the host is deleted while the job waits: the job ends with that, and nothing is hidden`()
+            async throws
+        {
             let bench = try await Bench.up(hosts: 1, "delete")
             do { try await deleteHost(on: bench) } catch {
                 await bench.down()

@@ -13,7 +13,7 @@ struct Bench: Sendable {
     /// Where tests steer the fault points of the server and of each agent.
     let faults: String
     /// How the server is started, besides what the bench says.
-    private let serverArguments = ["--silence-limit", "2", "--log-level", "debug"]
+    private let serverArguments = ["--silence-limit", "2", "--start-limit", "5", "--log-level", "debug"]
 
     /// A bench with hosts `h1` … and a server, all connected, and an image `tiny`.
     static func up(hosts count: Int, _ name: String) async throws -> Bench {
@@ -43,11 +43,14 @@ struct Bench: Sendable {
 
     /// Runs a bench command, which must succeed.
     @discardableResult
-    func callAsFunction(_ arguments: String..., sourceLocation: SourceLocation = #_sourceLocation) async throws -> Output {
+    func callAsFunction(_ arguments: String..., sourceLocation: SourceLocation = #_sourceLocation) async throws
+        -> Output
+    {
         let output = try await command(arguments)
         guard output.status == 0 else {
             throw ProgramFailed(
-                description: "bench \(arguments.joined(separator: " ")): status \(output.status)\n\(output.out)\(output.err)")
+                description:
+                    "bench \(arguments.joined(separator: " ")): status \(output.status)\n\(output.out)\(output.err)")
         }
         return output
     }
@@ -58,13 +61,19 @@ struct Bench: Sendable {
         let output = try await command(["roost"] + arguments)
         guard output.status == 0 else {
             throw ProgramFailed(
-                description: "roost \(arguments.joined(separator: " ")): status \(output.status)\n\(output.out)\(output.err)")
+                description:
+                    "roost \(arguments.joined(separator: " ")): status \(output.status)\n\(output.out)\(output.err)")
         }
         return output
     }
 
     /// Runs the client, whatever comes of it.
-    func tryRoost(_ arguments: String...) async throws -> Output { try await command(["roost"] + arguments) }
+    func tryRoost(_ arguments: String...) async throws -> Output { try await tryRoost(arguments: arguments) }
+
+    func tryRoost(arguments: [String]) async throws -> Output { try await command(["roost"] + arguments) }
+
+    /// Runs a bench command, whatever comes of it.
+    func attempt(_ arguments: String...) async throws -> Output { try await command(arguments) }
 
     private func command(_ arguments: [String], faultsOf process: String? = nil) async throws -> Output {
         var environment: [String: String] = [:]
@@ -105,7 +114,9 @@ struct Bench: Sendable {
     /// Whatever an earlier test left broken works again.
     func restore(_ hosts: [String]) async throws {
         if let names = try? FileManager.default.subpathsOfDirectory(atPath: faults) {
-            for name in names where name.contains(".") { try? FileManager.default.removeItem(atPath: "\(faults)/\(name)") }
+            for name in names where name.contains(".") {
+                try? FileManager.default.removeItem(atPath: "\(faults)/\(name)")
+            }
         }
         if try await self("server", "status").out.hasPrefix("stopped") { try await startServer() }
         for host in hosts {
@@ -179,7 +190,9 @@ struct Bench: Sendable {
 
     /// The domains on `host` that libvirt shows, by their UUID.
     func domains(on host: String) async throws -> Set<String> {
-        Set(try await self("virsh", host, "list", "--all", "--uuid").out.split(whereSeparator: \.isWhitespace).map(String.init))
+        Set(
+            try await self("virsh", host, "list", "--all", "--uuid").out.split(whereSeparator: \.isWhitespace).map(
+                String.init))
     }
 
     // MARK: Faults
