@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help build test bench quickstart quickstart-down format lint proto clean
+.PHONY: help build release test bench quickstart quickstart-down format lint proto clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -8,12 +8,16 @@ build: ## the three executables, for debugging
 	@scripts/setup
 	swift build
 
+release: ## the three executables, as they are shipped: .build/release
+	@scripts/setup
+	scripts/release
+
 test: ## every test, real QEMU on a bench of two hosts included
 	@scripts/test
 
-bench: ## the figures, from a release build
+bench: ## the figures, from a release build; PART=memory, stop, death or store for one of them
 	@scripts/setup
-	Benchmarks/run
+	Benchmarks/run $(PART)
 
 quickstart: ## a server, an agent and a running VM on this machine
 	@scripts/quickstart

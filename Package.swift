@@ -135,9 +135,8 @@ let package = Package(
             name: "roostd",
             dependencies: [
                 "Domain", "ControlPlane", "APIContract", "SQLStore", "ImageStore", "HostGateway", "APIServer",
-                "Identity",
-                "Platform", crypto,
-                arguments, lifecycle, log, .product(name: "UnixSignals", package: "swift-service-lifecycle"),
+                "Identity", "Platform", crypto, arguments, lifecycle, log,
+                .product(name: "UnixSignals", package: "swift-service-lifecycle"),
                 .product(name: "Configuration", package: "swift-configuration"),
                 .product(name: "SystemPackage", package: "swift-system"),
             ],
@@ -146,9 +145,8 @@ let package = Package(
             name: "roost-agent",
             dependencies: [
                 "Domain", "HostAgent", "LibvirtHypervisor", "AgentDisk", "ServerLink", "Identity", "Platform",
-                arguments,
-                lifecycle,
-                log, .product(name: "UnixSignals", package: "swift-service-lifecycle"),
+                arguments, lifecycle, log, .product(name: "NIOCore", package: "swift-nio"),
+                .product(name: "UnixSignals", package: "swift-service-lifecycle"),
             ],
             path: "Sources/Executables/roost-agent", swiftSettings: strict),
 
@@ -157,6 +155,7 @@ let package = Package(
             name: "roost-measure",
             dependencies: [
                 "Domain", "ControlPlane", "APIContract", "SQLStore", "APIClient", "Platform", arguments, log,
+                .product(name: "GRDBSQLite", package: "GRDB.swift"),
             ],
             path: "Benchmarks/Measure", swiftSettings: strict),
 

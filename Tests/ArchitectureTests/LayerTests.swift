@@ -8,8 +8,8 @@ private let layers: [(folder: String, imports: Set<String>)] = [
     ("Sources/Core/HostAgent", ["Domain", "Logging"]),
     ("Sources/Contract/APIContract", []),
     ("Sources/Contract/AgentContract", ["Domain", "GRPCCore", "GRPCProtobuf", "SwiftProtobuf"]),
-    ("Sources/Adapters/Platform", ["Domain", "Logging", "Dispatch", "Foundation"]),
-    ("Sources/Adapters/Identity", ["X509", "Crypto", "SwiftASN1", "Foundation"]),
+    ("Sources/Adapters/Platform", ["Domain", "Logging", "Dispatch", "FoundationEssentials", "Glibc"]),
+    ("Sources/Adapters/Identity", ["X509", "Crypto", "SwiftASN1", "FoundationEssentials", "Glibc"]),
     ("Sources/Adapters/SQLStore", ["Domain", "ControlPlane", "Logging", "GRDB", "Foundation"]),
     ("Sources/Adapters/ImageStore", ["Domain", "ControlPlane", "Crypto", "Subprocess", "Foundation", "Glibc"]),
     (
@@ -28,7 +28,7 @@ private let layers: [(folder: String, imports: Set<String>)] = [
         "Sources/Adapters/ServerLink",
         [
             "Domain", "HostAgent", "AgentContract", "Identity", "Logging", "GRPCCore", "GRPCNIOTransportHTTP2Posix",
-            "ServiceLifecycle", "X509", "Foundation",
+            "ServiceLifecycle", "X509", "FoundationEssentials",
         ]
     ),
     (

@@ -53,36 +53,56 @@ struct ProcessDied: Error {}
 @Suite struct CrashSweepTests {
     private let caller = Rig.operatorCaller
 
-    @Test(arguments: [false, true])
-    func `a server that dies at any commit of the deferred path ends it after a restart`(afterCommit: Bool) async throws
-    {
+    /// How the stop comes to be left to a job.
+    enum Reason: CaseIterable {
+        case hostIsAway
+        case answerIsLost
+    }
+
+    @Test(arguments: Reason.allCases, [false, true])
+    func `a server that dies at any commit of the deferred path ends it after a restart`(
+        reason: Reason, afterCommit: Bool
+    ) async throws {
         var commit = 1
         var survived = false
         while !survived {
             let rig = try await Rig()
-            try await prepare(rig)
-            survived = try await runDeferredStop(on: rig, dyingAt: commit, afterCommit)
+            try await prepare(rig, reason)
+            survived = try await runDeferredStop(on: rig, reason, dyingAt: commit, afterCommit)
             commit += 1
         }
-        #expect(commit > 6, "the path has fewer commits than it must have")
+        #expect(commit > 7, "the path has fewer commits than it must have")
     }
 
-    /// VM `v` runs on A, which is then cut off.
-    private func prepare(_ rig: Rig) async throws {
+    /// VM `v` runs on A, which is then cut off, or loses the answer to the first stop that it gets.
+    private func prepare(_ rig: Rig, _ reason: Reason) async throws {
         let engine = rig.startEngine()
         defer { engine.cancel() }
         try await rig.connect(rigHostA)
         try await rig.connect(rigHostB)
         _ = try await rig.runningVM()
-        try await rig.cut(rigHostA)
+        switch reason {
+        case .hostIsAway: try await rig.cut(rigHostA)
+        case .answerIsLost:
+            let isFirst = Mutex(true)
+            rig.hosts.decideFate { command in
+                guard case .stop = command else { return .deliver }
+                return isFirst.withLock { isFirst in
+                    defer { isFirst = false }
+                    return isFirst ? .loseAnswer : .deliver
+                }
+            }
+        }
     }
 
     /// Runs the path on a server that dies at `commit`, then on its successor; true if it did not die.
-    private func runDeferredStop(on rig: Rig, dyingAt commit: Int, _ afterCommit: Bool) async throws -> Bool {
+    private func runDeferredStop(
+        on rig: Rig, _ reason: Reason, dyingAt commit: Int, _ afterCommit: Bool
+    ) async throws -> Bool {
         let mortal = MortalDatabase(rig.database, dyingAt: commit, afterIt: afterCommit)
         let first = rig.context.replacing(database: mortal)
         let engine = Task { try await JobEngine(first).run() }
-        try? await stopLater(on: rig, first, mortal)
+        try? await stopLater(on: rig, reason, first, mortal)
         engine.cancel()
         _ = await engine.result
         // The successor: no session survives the process, and the client repeats what it got no answer to.
@@ -96,22 +116,32 @@ struct ProcessDied: Error {}
         }
         try await rig.connect(rigHostA)
         _ = try await eventually("the stop has ended after a death at commit \(commit)") {
-            let jobs = try await rig.gcJobs()
-            return !jobs.isEmpty && jobs.allSatisfy { $0.state.isEnded } ? true : nil
+            let vm = try await rig.vm()
+            return try await rig.gcJobs().allSatisfy { $0.state.isEnded } && vm.operation == nil
+                && vm.state.label == .stopped ? true : nil
         }
         let vm = try await rig.vm()
         #expect(vm.state.label == .stopped, "commit \(commit)")
         #expect(vm.operation == nil, "commit \(commit)")
         #expect(rig.hosts.host(rigHostA).domains.isEmpty, "commit \(commit)")
-        let starts = rig.hosts.log.filter { $0 == "A start 1" }
-        #expect(starts.count == 1)
+        let stops = rig.hosts.log.filter { $0 == "A stop 1" }
+        switch reason {
+        case .hostIsAway: #expect(stops.count == 1, "commit \(commit)")
+        // The user's stop, and the job's, which finds nothing.
+        case .answerIsLost: #expect((1...2).contains(stops.count), "commit \(commit)")
+        }
         return !mortal.isDead
     }
 
     /// The deferred stop, accepted and carried out by the server that `context` is, for as long as it lives.
-    private func stopLater(on rig: Rig, _ context: Context, _ mortal: MortalDatabase) async throws {
+    private func stopLater(
+        on rig: Rig, _ reason: Reason, _ context: Context, _ mortal: MortalDatabase
+    ) async throws {
         _ = try await VMService(context).stop("v", StopRequest(mode: .cold, isDeferrable: true), by: caller)
-        try await rig.connect(rigHostA, as: HostSessionService(context))
+        switch reason {
+        case .hostIsAway: try await rig.connect(rigHostA, as: HostSessionService(context))
+        case .answerIsLost: break
+        }
         _ = try await eventually("dead or done") {
             if mortal.isDead { return true }
             let jobs = try await rig.gcJobs()

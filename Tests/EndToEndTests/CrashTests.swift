@@ -6,8 +6,10 @@ extension EndToEnd {
     /// kill -9 of the server, of the agent and of both, where it hurts most.
     @Suite(.serialized) struct Crashes {
         /// Every commit of the deferred path, before it and after it.
-        static let commits = ["vm.stop", "session.open", "session.established", "job.claim", "gc-stop.finish"]
-            .flatMap { ["before-\($0)", "after-\($0)"] }
+        static let commits = [
+            "vm.stop", "session.open", "session.established", "job.claim", "gc-stop.answered", "gc-stop.finish",
+        ]
+        .flatMap { ["before-\($0)", "after-\($0)"] }
 
         @Test(arguments: commits)
         func `the server dies at a commit of the deferred path, and the stop still ends once`(point: String)

@@ -115,9 +115,8 @@ extension EndToEnd {
 
         @Test func `a wrong token and a damaged join token are clear errors`() async throws {
             let bench = try await EndToEnd.bench()
-            let denied = try await bench.tryRoost("--token", "nonsense", "vm", "list")
-            let other = try await bench.tryRoost("vm", "list", "--token", "nonsense")
-            #expect(denied.status == 5 || other.status == 5)
+            let denied = try await bench.tryRoost("vm", "list", "--token", "nonsense")
+            #expect(denied.status == 5)
             let agent = "\(Bench.root)/.build/debug/roost-agent"
             let damaged = try await bench.attempt(
                 "exec", "h2", agent, "--server", "10.0.0.1:7443", "--join", "gibberish", "--data-dir",

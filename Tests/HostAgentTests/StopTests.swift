@@ -167,6 +167,21 @@ import Testing
         #expect(!host.isLive())
     }
 
+    @Test func `force kills a QEMU whose libvirt falls silent before it can be asked`() async throws {
+        host.gates.close("agent-stop.before-libvirt")
+        let (agent, host) = (host.agent(), host)
+        async let outcome = agent.execute(stop(.force), id: first)
+        let isHeld = await eventually { host.gates.held("agent-stop.before-libvirt") == 1 }
+        #expect(isHeld)
+        host.with { $0.isReachable = false }
+        host.gates.open("agent-stop.before-libvirt")
+        let isKilled = await eventually { host.with { $0.killed } == [someVM] }
+        #expect(isKilled)
+        host.with { $0.isReachable = true }
+        let end = try await outcome
+        #expect(end.effect == .stopped)
+    }
+
     @Test func `a QEMU that cannot even be killed is a failure, not stopped`() async throws {
         host.with {
             $0.cuts = [.fails("busy")]

@@ -55,7 +55,7 @@ import Testing
         defer { hypervisor.close() }
         await #expect(throws: HypervisorError.noDomain) { try await hypervisor.cutPower(of: vm) }
         await #expect(throws: HypervisorError.noDomain) { try await hypervisor.pressPowerButton(of: vm) }
-        try await hypervisor.killProcess(of: vm)
+        #expect(try await hypervisor.process(of: vm) == nil)
     }
 
     @Test func `others' domains are not listed`() async throws {

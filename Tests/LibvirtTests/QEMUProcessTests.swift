@@ -34,19 +34,20 @@ import Testing
         try process.run()
         #expect(output.fileHandleForReading.availableData == Data("up\n".utf8))
 
-        try QEMUProcess().kill(of: otherVM, within: .seconds(10))
-        #expect(process.isRunning)
-        #expect(try QEMUProcess().candidates(vm) == [process.processIdentifier])
-        try QEMUProcess().kill(of: vm, within: .seconds(10))
+        #expect(try QEMUProcess(of: otherVM) == nil)
+        let found = try #require(try QEMUProcess(of: vm))
+        #expect(found.pid == process.processIdentifier)
+        try found.kill(within: .seconds(10))
         process.waitUntilExit()
         #expect(process.terminationReason == .uncaughtSignal)
         #expect(process.terminationStatus == SIGKILL)
-        try QEMUProcess().kill(of: vm, within: .seconds(10))
+        try found.kill(within: .seconds(10))
+        #expect(try QEMUProcess(of: vm) == nil)
     }
 
     @Test func `processes that cannot be listed are no proof that there is none`() {
         #expect(throws: HypervisorError.self) {
-            try QEMUProcess(proc: "/nonexistent").kill(of: vm, within: .seconds(1))
+            try QEMUProcess(of: vm, proc: "/nonexistent")
         }
     }
 }

@@ -49,6 +49,15 @@ package struct ListenAddress: Hashable, Sendable, CustomStringConvertible {
         return parts.count == 4 && parts[0] == 127 && !parts.contains(nil)
     }
 
+    /// Where clients on this machine find it, with brackets where they are needed: nobody can dial *any address*.
+    package var reachableHost: String {
+        switch host {
+        case "0.0.0.0": "127.0.0.1"
+        case "::": "[::1]"
+        default: host.contains(":") ? "[\(host)]" : host
+        }
+    }
+
     /// `ADDR:PORT`, with brackets where they are needed.
     package var description: String { host.contains(":") ? "[\(host)]:\(port)" : "\(host):\(port)" }
 }

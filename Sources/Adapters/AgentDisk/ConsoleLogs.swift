@@ -53,7 +53,9 @@ struct ConsoleLogs: Sendable {
     }
 
     func remove(_ vm: VMID) throws(FileFailure) {
-        try DurableFile.remove("\(vm).log", in: directory)
-        try DurableFile.remove("\(vm).log.1", in: directory)
+        // libvirt's virtlogd numbers the logs that it puts aside itself.
+        for name in try DurableFile.names(in: directory) where name.hasPrefix("\(vm).log") {
+            try DurableFile.remove(name, in: directory)
+        }
     }
 }

@@ -104,21 +104,20 @@ struct SessionLife: Sendable {
 
     /// Tells the end, again when the telling failed: a host shown as connected that is not would never be noticed.
     private func tellClosed(_ grant: SessionGrant, _ reason: String, _ logger: Logger) async {
-        for attempt in 1...Self.closeAttempts {
+        var attempts = 0
+        while true {
             do {
                 return try await observer.closed(grant.host, session: grant.session, reason: reason)
             } catch {
+                attempts += 1
                 logger.warning(
                     "the end of the session could not be recorded",
-                    metadata: ["error": "\(error)", "attempt": "\(attempt)"])
+                    metadata: ["error": "\(error)", "attempt": "\(attempts)"])
             }
-            try? await Task.sleep(for: .milliseconds(100 * attempt))
+            // A node that stops leaves it to the next start, which takes no host for connected.
+            do { try await Task.sleep(for: .milliseconds(100 * min(attempts, 50))) } catch { return }
         }
-        logger.error(
-            "the end of the session was not recorded; the host's next session or this node's start corrects it")
     }
-
-    private static let closeAttempts = 8
 
     private func refuse(_ session: Session, _ fault: Fault) {
         logger.notice(

@@ -1,5 +1,6 @@
 package import Crypto
-package import Foundation
+package import FoundationEssentials
+import Glibc
 package import X509
 
 /// What makes an agent the agent of its host: its key, the certificate for it, and the authority it trusts.

@@ -1,5 +1,6 @@
 package import Crypto
-package import Foundation
+package import FoundationEssentials
+import Glibc
 import SwiftASN1
 package import X509
 

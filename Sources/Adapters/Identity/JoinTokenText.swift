@@ -1,5 +1,5 @@
 import Crypto
-import Foundation
+import FoundationEssentials
 
 /// A join token as it is shown once and typed on a host: the secret, and the pin of the server's authority.
 ///
@@ -19,9 +19,9 @@ package struct JoinTokenText: Hashable, Sendable {
         authorityFingerprint = try authority.fingerprint
     }
 
-    /// The token that `text` spells; white space around it is ignored.
+    /// The token that `text` spells; white space in it, as of a line that a mail broke, is ignored.
     package init(parsing text: String) throws(IdentityError) {
-        let token = text.trimmingCharacters(in: .whitespacesAndNewlines)
+        let token = text.filter { !$0.isWhitespace }
         guard token.hasPrefix(Self.prefix) else {
             throw Self.damaged("does not begin with '\(Self.prefix)'")
         }
@@ -43,8 +43,8 @@ package struct JoinTokenText: Hashable, Sendable {
     package var text: String {
         let content = secret + authorityFingerprint
         let encoded = Data(content + Self.checksum(of: content)).base64EncodedString()
-            .replacingOccurrences(of: "+", with: "-").replacingOccurrences(of: "/", with: "_")
-            .replacingOccurrences(of: "=", with: "")
+            .replacing("+", with: "-").replacing("/", with: "_")
+            .replacing("=", with: "")
         return Self.prefix + encoded
     }
 
@@ -60,7 +60,7 @@ package struct JoinTokenText: Hashable, Sendable {
     private static func decode(_ text: Substring) -> [UInt8]? {
         guard text.utf8.allSatisfy({ $0 != UInt8(ascii: "+") && $0 != UInt8(ascii: "/") && $0 != UInt8(ascii: "=") })
         else { return nil }
-        var base64 = text.replacingOccurrences(of: "-", with: "+").replacingOccurrences(of: "_", with: "/")
+        var base64 = String(text).replacing("-", with: "+").replacing("_", with: "/")
         base64 += String(repeating: "=", count: (4 - base64.count % 4) % 4)
         return Data(base64Encoded: base64).map(Array.init)
     }

@@ -1,5 +1,5 @@
 import Crypto
-package import Foundation
+package import FoundationEssentials
 package import X509
 
 /// Who is at the other end of an agent's connection. TLS has proven that it holds the key.

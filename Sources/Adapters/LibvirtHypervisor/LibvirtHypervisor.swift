@@ -111,10 +111,23 @@ package final class LibvirtHypervisor: Hypervisor {
         }
     }
 
-    package func killProcess(of vm: VMID) async throws(HypervisorError) {
-        let limit = limits.kill
-        try await kills.run("kill", within: limit + .seconds(5)) { () throws(HypervisorError) in
-            try QEMUProcess().kill(of: vm, within: limit)
+    package func process(of vm: VMID) async throws(HypervisorError) -> (any GuestProcess)? {
+        let (kills, limit) = (kills, limits.kill)
+        let found = try await kills.run("process list", within: .seconds(5)) { () throws(HypervisorError) in
+            try QEMUProcess(of: vm)
+        }
+        return found.map { FoundProcess(process: $0, calls: kills, limit: limit) }
+    }
+
+    private struct FoundProcess: GuestProcess {
+        let process: QEMUProcess
+        let calls: BlockingCalls
+        let limit: Duration
+
+        func kill() async throws(HypervisorError) {
+            try await calls.run("kill", within: limit + .seconds(5)) { () throws(HypervisorError) in
+                try process.kill(within: limit)
+            }
         }
     }
 

@@ -3,37 +3,50 @@ import Domain
 import Glibc
 import HostAgent
 
-/// The QEMU process of a VM, found without libvirt: by the UUID on its command line.
-struct QEMUProcess: Sendable {
-    let proc: String
+/// The QEMU process of a VM, found without libvirt: by the UUID on its command line. It is this one process for good.
+final class QEMUProcess: Sendable {
+    let pid: pid_t
+    private let handle: Int32
 
-    init(proc: String = "/proc") { self.proc = proc }
+    private init(_ pid: pid_t, _ handle: Int32) {
+        self.pid = pid
+        self.handle = handle
+    }
 
-    /// Kills every QEMU of `vm` and returns when it is dead; at once when there is none.
+    deinit { close(handle) }
+
+    /// The QEMU of `vm`; nil when there is none.
     ///
     /// It sees the processes of its own PID namespace, which must be libvirtd's.
-    func kill(of vm: VMID, within limit: Duration) throws(HypervisorError) {
-        for pid in try candidates(vm) {
+    convenience init?(of vm: VMID, proc: String = "/proc") throws(HypervisorError) {
+        for pid in try Self.processes(proc) where Self.isQEMU(pid, of: vm, proc) {
             let handle = roost_pidfd_open(pid)
             guard handle >= 0 else {
                 if errno == ESRCH { continue }
                 throw .failed("The QEMU process \(pid) of \(vm) cannot be opened: \(Self.errorText(errno)).")
             }
-            defer { close(handle) }
-            // The handle names this one process for good; only now is it certain whose the number is.
-            guard isQEMU(pid, of: vm) else { continue }
-            if roost_pidfd_send_signal(handle, SIGKILL) != 0 {
-                if errno == ESRCH { continue }
-                throw .failed("The QEMU process \(pid) of \(vm) cannot be killed: \(Self.errorText(errno)).")
+            // Only now is it certain whose the number is.
+            if Self.isQEMU(pid, of: vm, proc) {
+                self.init(pid, handle)
+                return
             }
-            try awaitEnd(handle, pid, limit)
+            close(handle)
         }
+        return nil
     }
 
-    /// The processes that are QEMU for `vm`; normally one or none.
-    func candidates(_ vm: VMID) throws(HypervisorError) -> [pid_t] {
+    /// Kills it and returns when it is dead; at once when it is dead already.
+    func kill(within limit: Duration) throws(HypervisorError) {
+        if roost_pidfd_send_signal(handle, SIGKILL) != 0 {
+            if errno == ESRCH { return }
+            throw .failed("The QEMU process \(pid) cannot be killed: \(Self.errorText(errno)).")
+        }
+        try awaitEnd(limit)
+    }
+
+    private static func processes(_ proc: String) throws(HypervisorError) -> [pid_t] {
         guard let directory = opendir(proc) else {
-            throw .failed("The processes of this machine cannot be listed: \(Self.errorText(errno)).")
+            throw .failed("The processes of this machine cannot be listed: \(errorText(errno)).")
         }
         defer { closedir(directory) }
         var found: [pid_t] = []
@@ -41,15 +54,14 @@ struct QEMUProcess: Sendable {
             let name = withUnsafeBytes(of: entry.pointee.d_name) { bytes in
                 String(decoding: bytes.prefix { $0 != 0 }, as: UTF8.self)
             }
-            guard let pid = pid_t(name), isQEMU(pid, of: vm) else { continue }
-            found.append(pid)
+            if let pid = pid_t(name) { found.append(pid) }
         }
         return found
     }
 
-    private func isQEMU(_ pid: pid_t, of vm: VMID) -> Bool {
+    private static func isQEMU(_ pid: pid_t, of vm: VMID, _ proc: String) -> Bool {
         guard let commandLine = read("\(proc)/\(pid)/cmdline") else { return false }
-        return Self.isQEMU(commandLine: commandLine, of: vm)
+        return isQEMU(commandLine: commandLine, of: vm)
     }
 
     /// Whether a process with this command line, as `/proc` gives it, is a QEMU that libvirt started for `vm`.
@@ -63,7 +75,7 @@ struct QEMUProcess: Sendable {
         }
     }
 
-    private func awaitEnd(_ handle: Int32, _ pid: pid_t, _ limit: Duration) throws(HypervisorError) {
+    private func awaitEnd(_ limit: Duration) throws(HypervisorError) {
         let deadline = MonotonicClock.now() + limit
         while true {
             let remaining = (deadline - MonotonicClock.now()).wholeMilliseconds
@@ -77,7 +89,7 @@ struct QEMUProcess: Sendable {
         }
     }
 
-    private func read(_ path: String) -> [UInt8]? {
+    private static func read(_ path: String) -> [UInt8]? {
         let file = open(path, O_RDONLY | O_CLOEXEC)
         guard file >= 0 else { return nil }
         defer { close(file) }

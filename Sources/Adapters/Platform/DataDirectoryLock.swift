@@ -1,5 +1,6 @@
 package import Domain
-import Foundation
+import FoundationEssentials
+import Glibc
 
 /// A data directory that one process at a time owns, for as long as the value lives.
 ///
@@ -16,7 +17,7 @@ package final class DataDirectoryLock: Sendable {
         } catch {
             throw Fault(
                 .unavailable, .internalError,
-                "The data directory \(directory) cannot be made: \(error.localizedDescription)",
+                "The data directory \(directory) cannot be made: \(error)",
                 hint: "Name another with --data-dir.")
         }
         descriptor = open("\(directory)/lock", O_RDWR | O_CREAT | O_CLOEXEC, 0o600)

@@ -1,5 +1,6 @@
 package import Domain
-import Foundation
+import FoundationEssentials
+import Glibc
 
 /// Fault points that a test controls through files in one directory, from outside the process.
 ///
@@ -31,7 +32,7 @@ package struct FileFaultPoints: FaultPoints {
         crashIfAsked(name)
         guard exists(name, "hold") else { return }
         markHeld(name)
-        while exists(name, "hold") { Thread.sleep(forTimeInterval: 0.005) }
+        while exists(name, "hold") { usleep(5000) }
         crashIfAsked(name)
     }
 

@@ -1,4 +1,5 @@
-import Foundation
+import FoundationEssentials
+import Glibc
 package import Logging
 
 /// One line a message on standard error: time, level, text, then what it is about as `key=value`, sorted.
@@ -19,7 +20,7 @@ package struct LogText: LogHandler {
         for (key, value) in all.sorted(by: { $0.key < $1.key }) { line += " \(key)=\(Self.quoted("\(value)"))" }
         line += "\n"
         // One write a line, so that lines of several threads do not mix.
-        FileHandle.standardError.write(Data(line.utf8))
+        line.withUTF8 { text in _ = write(STDERR_FILENO, text.baseAddress, text.count) }
     }
 
     private static func time() -> String {

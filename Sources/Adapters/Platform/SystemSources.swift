@@ -1,6 +1,6 @@
 import Dispatch
 package import Domain
-import Foundation
+import FoundationEssentials
 
 /// This machine's clocks.
 package struct SystemTime: TimeSource {

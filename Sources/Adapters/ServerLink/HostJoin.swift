@@ -1,6 +1,6 @@
 import AgentContract
 import Domain
-import Foundation
+import FoundationEssentials
 import GRPCCore
 import Identity
 import Logging

@@ -1,5 +1,5 @@
 import Domain
-package import Foundation
+package import FoundationEssentials
 
 /// Times and limits of the agent's connection.
 package struct LinkSettings: Sendable {

@@ -17,16 +17,16 @@ package struct ServerAddress: Hashable, Sendable, CustomStringConvertible {
         var host = text[..<colon]
         if host.hasPrefix("["), host.hasSuffix("]") {
             host = host.dropFirst().dropLast()
-        } else if host.contains(":") {
+        } else if host.contains(where: { $0 == ":" }) {
             return nil
         }
         guard !host.isEmpty else { return nil }
         self.init(host: String(host), port: port)
     }
 
-    package var description: String { host.contains(":") ? "[\(host)]:\(port)" : "\(host):\(port)" }
+    package var description: String { host.contains(where: { $0 == ":" }) ? "[\(host)]:\(port)" : "\(host):\(port)" }
 
-    var isIPv6: Bool { host.contains(":") }
+    var isIPv6: Bool { host.contains(where: { $0 == ":" }) }
 
     var isIPv4: Bool {
         let parts = host.split(separator: ".", omittingEmptySubsequences: false)

@@ -1,6 +1,6 @@
 import AgentContract
 import Domain
-import Foundation
+import FoundationEssentials
 import GRPCCore
 package import HostAgent
 package import Identity

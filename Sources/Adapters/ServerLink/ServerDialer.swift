@@ -1,5 +1,5 @@
 import AgentContract
-import Foundation
+import FoundationEssentials
 import GRPCCore
 import GRPCNIOTransportHTTP2Posix
 import Identity

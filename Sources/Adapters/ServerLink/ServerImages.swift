@@ -1,6 +1,6 @@
 import AgentContract
 package import Domain
-import Foundation
+import FoundationEssentials
 import GRPCCore
 import HostAgent
 package import Logging

@@ -48,7 +48,9 @@ package struct ControlSettings: Sendable {
     package var hostRetry: Duration = .seconds(60)
     /// How often the engine looks for due work that no wake-up announced.
     package var sweepInterval: Duration = .seconds(5)
-    package var concurrentJobs = 64
+    /// How many jobs run at once. A job that waits for a host holds little but its place: a guest that takes its time to
+    /// power off must not keep another VM waiting for one.
+    package var concurrentJobs = 4096
     /// How long a join token can be used.
     package var joinTokenLifetime: Duration = .seconds(3600)
     /// How long ended jobs are kept.

@@ -71,7 +71,9 @@ struct CommandRunner: Sendable {
             // server, so that a copy of it must not run later.
             guard case .start = command else { return outcome }
         } catch {
-            logger.error("command broke off", metadata: ["vm": "\(command.vm)", "error": "\(error)"])
+            logger.error(
+                "command broke off",
+                metadata: ["id": "\(id)", "vm": "\(command.vm)", "epoch": "\(command.epoch)", "error": "\(error)"])
             outcome = .rejected(diskFault(error))
         }
         await faults.reach("agent-\(command.label).before-record")
@@ -158,7 +160,9 @@ struct CommandRunner: Sendable {
     ) async -> CommandOutcome {
         do { try raise(start.vm, highest: start.epoch, closed: start.epoch) } catch {
             // The command's recorded end refuses it as well.
-            logger.error("cannot close an epoch", metadata: ["vm": "\(start.vm)", "error": "\(error)"])
+            logger.error(
+                "cannot close an epoch",
+                metadata: ["vm": "\(start.vm)", "epoch": "\(start.epoch)", "error": "\(error)"])
         }
         if verdict == .absent { try? await storage.release(start.vm) }
         return .failed(fault)
@@ -167,6 +171,7 @@ struct CommandRunner: Sendable {
     // MARK: Stop
 
     private func run(_ stop: StopVMCommand, _ run: Run) async throws -> CommandOutcome {
+        let process = stop.mode == .force ? await processBeforeLook(of: stop.vm) : nil
         switch try await firstVerdict(stop.vm, stop.epoch, run) {
         case .other(let found):
             try raise(stop.vm, highest: found)
@@ -188,7 +193,7 @@ struct CommandRunner: Sendable {
         try raise(stop.vm, highest: stop.epoch, closed: stop.epoch)
         await faults.reach("agent-stop.before-libvirt")
         if stop.mode == .grace { try await askGuest(stop) }
-        switch try await end(stop.vm, stop.epoch, isForced: stop.mode == .force) {
+        switch try await end(stop.vm, stop.epoch, process, isForced: stop.mode == .force) {
         case .stays(let fault): return .failed(fault)
         case .replaced: return run.done(.stopped)
         case .gone: break
@@ -231,8 +236,27 @@ struct CommandRunner: Sendable {
         }
     }
 
-    /// Cuts the power of the domain of `epoch` and verifies that it is gone.
-    private func end(_ vm: VMID, _ epoch: Epoch, isForced: Bool) async throws(CancellationError) -> Ending {
+    /// The VM's process, before libvirt is asked whose domain runs: if libvirt then shows the command's epoch, a process
+    /// that is still alive later is that domain's, also when libvirt has fallen silent.
+    private func processBeforeLook(of vm: VMID) async -> (any GuestProcess)? {
+        do throws(HypervisorError) { return try await hypervisor.process(of: vm) } catch {
+            logger.warning("cannot look for a QEMU process", metadata: ["vm": "\(vm)", "error": "\(error)"])
+            return nil
+        }
+    }
+
+    private func isLibvirtSilent(about vm: VMID) async -> Bool {
+        do throws(HypervisorError) { _ = try await hypervisor.domain(of: vm) } catch {
+            if case .unreachable = error { return true }
+        }
+        return false
+    }
+
+    /// Cuts the power of the domain of `epoch` and verifies that it is gone; kills `process` where libvirt does not do it.
+    private func end(
+        _ vm: VMID, _ epoch: Epoch, _ process: (any GuestProcess)?, isForced: Bool
+    ) async throws(CancellationError) -> Ending {
+        if let process, await isLibvirtSilent(about: vm) { try? await process.kill() }
         // The graceful part took time: whatever is there now has to be this epoch's still.
         if let ending = try await ending(vm, epoch) { return ending }
         var failure: HypervisorError?
@@ -240,8 +264,7 @@ struct CommandRunner: Sendable {
             try await hypervisor.cutPower(of: vm)
         } catch {
             failure = error
-            // libvirt fell silent just after it had shown this epoch's domain: nothing can have taken its place.
-            if isForced, case .unreachable = error { try? await hypervisor.killProcess(of: vm) }
+            if case .unreachable = error { try? await process?.kill() }
         }
         if let ending = try await ending(vm, epoch) { return ending }
         let fault = (failure ?? .failed("libvirt ended the domain, and it is still there.")).fault
@@ -249,7 +272,10 @@ struct CommandRunner: Sendable {
             return .stays(
                 Fault(fault.kind, fault.code, fault.message, hint: "Stop it with --mode force to kill its QEMU."))
         }
-        do throws(HypervisorError) { try await hypervisor.killProcess(of: vm) } catch { return .stays(error.fault) }
+        guard let process else {
+            return .stays(Fault(fault.kind, fault.code, "\(fault.message) Its QEMU process was not found."))
+        }
+        do throws(HypervisorError) { try await process.kill() } catch { return .stays(error.fault) }
         let deadline = time.monotonic() + .seconds(10)
         while time.monotonic() < deadline {
             if let ending = try await ending(vm, epoch) { return ending }
@@ -265,6 +291,7 @@ struct CommandRunner: Sendable {
     // MARK: Destroy
 
     private func run(_ destroy: DestroyVMCommand, _ run: Run) async throws -> CommandOutcome {
+        let process = await processBeforeLook(of: destroy.vm)
         let verdict = try await firstVerdict(destroy.vm, destroy.epoch, run)
         switch verdict {
         case .other(let found):
@@ -279,7 +306,7 @@ struct CommandRunner: Sendable {
         try raise(destroy.vm, highest: destroy.epoch, closed: destroy.epoch)
         await faults.reach("agent-destroy.before-libvirt")
         if verdict == .match {
-            switch try await end(destroy.vm, destroy.epoch, isForced: true) {
+            switch try await end(destroy.vm, destroy.epoch, process, isForced: true) {
             case .stays(let fault): return .failed(fault)
             case .replaced(let found):
                 return .failed(EpochGuard.stale(destroy.vm, destroy.epoch, "a domain of epoch \(found) runs here"))
@@ -347,7 +374,8 @@ struct CommandRunner: Sendable {
                 return EpochGuard.verdict(on: try await hypervisor.domain(of: vm), epoch)
             } catch {
                 logger.warning(
-                    "libvirt does not answer; a command waits for it", metadata: ["vm": "\(vm)", "error": "\(error)"])
+                    "libvirt does not answer; a command waits for it",
+                    metadata: ["vm": "\(vm)", "epoch": "\(epoch)", "error": "\(error)"])
             }
             try await pause(retryInterval)
         }
@@ -358,7 +386,9 @@ struct CommandRunner: Sendable {
         while true {
             let verdict = try await verdictOnceVisible(vm, epoch)
             if verdict != .unreadable { return verdict }
-            logger.warning("a domain's epoch cannot be read; its start waits for it", metadata: ["vm": "\(vm)"])
+            logger.warning(
+                "a domain's epoch cannot be read; its start waits for it",
+                metadata: ["vm": "\(vm)", "epoch": "\(epoch)"])
             try await pause(retryInterval)
         }
     }

@@ -1,11 +1,12 @@
 import AgentDisk
 import ArgumentParser
 import Domain
-import Foundation
+import FoundationEssentials
 import HostAgent
 import Identity
 import LibvirtHypervisor
 import Logging
+import NIOCore
 import Platform
 import ServerLink
 import ServiceLifecycle
@@ -60,6 +61,8 @@ struct RoostAgent: AsyncParsableCommand {
         }
         LoggingSystem.bootstrap { _ in LogText(level: level) }
         let logger = Logger(label: "roost-agent")
+        // One stream to one server: one loop carries it, and each more costs memory on every host.
+        NIOSingletons.groupLoopCountSuggestion = 1
         guard let acceleration = Acceleration(rawValue: acceleration) else {
             throw ValidationError("--acceleration: '\(acceleration)' is none of auto, kvm, qemu.")
         }
@@ -100,7 +103,7 @@ struct RoostAgent: AsyncParsableCommand {
     private static func bootID() throws -> String {
         let path = "/proc/sys/kernel/random/boot_id"
         do {
-            return try String(contentsOfFile: path, encoding: .utf8).trimmingCharacters(in: .whitespacesAndNewlines)
+            return try String(contentsOfFile: path, encoding: .utf8).filter { !$0.isWhitespace }
         } catch {
             throw StartFailure("The boot id \(path) cannot be read.", "The agent runs on Linux only.")
         }

@@ -53,8 +53,7 @@ struct Announcement: Service {
         let port = try await front.port()
         let agentPort = try await gateway.port
         let scheme = options.isTLS ? "https" : "http"
-        let host = options.listen.host.contains(":") ? "[\(options.listen.host)]" : options.listen.host
-        let server = "\(scheme)://\(host):\(port)"
+        let server = "\(scheme)://\(options.listen.reachableHost):\(port)"
         try directory.writeHint(server: server)
         logger.info(
             "roostd is ready",

@@ -123,6 +123,8 @@ struct Bench: Sendable {
             // Says no where the power is on.
             _ = try await command(["power", host, "on"])
             try await self("heal", host)
+            // Says no where it is not frozen.
+            _ = try await command(["libvirtd", host, "thaw"])
             if try await self("libvirtd", host, "status").out.hasPrefix("stopped") {
                 try await self("libvirtd", host, "start")
             }

@@ -27,8 +27,6 @@ struct FakeJournal: CommandJournal {
         try life.call("journal.refuse") { host.with { $0.journal[id] = .refused } }
     }
 
-    func unfinished() throws -> [(CommandID, BegunCommand)] { [] }
-
     func forget(_ id: CommandID) throws {
         try life.call("journal.forget") { host.with { $0.journal[id] = nil } }
     }

@@ -69,7 +69,18 @@ struct FakeHypervisor: Hypervisor {
         }
     }
 
-    func killProcess(of vm: VMID) async throws(HypervisorError) {
+    func process(of vm: VMID) async throws(HypervisorError) -> (any GuestProcess)? {
+        host.with { $0.domains[vm] != nil } ? FakeProcess(hypervisor: self, vm: vm) : nil
+    }
+
+    private struct FakeProcess: GuestProcess {
+        let hypervisor: FakeHypervisor
+        let vm: VMID
+
+        func kill() async throws(HypervisorError) { try hypervisor.kill(vm) }
+    }
+
+    private func kill(_ vm: VMID) throws(HypervisorError) {
         let conduct = host.with { $0.kills.isEmpty ? .works : $0.kills.removeFirst() }
         // It works without libvirt.
         try act("kill", conduct, asksLibvirt: false) { state throws(HypervisorError) in

@@ -58,7 +58,8 @@ struct JobRoutes: Sendable {
     private var cancelOperation: Route {
         Route(
             .post, "/v1/operations/{operation}/actions/cancel", named: "cancelOperation",
-            "Cancels an operation that no worker has taken up.", body: .json(.empty),
+            "Refused while the operation is under way, and says what overtakes it; one that has ended is answered as it is.",
+            body: .json(.empty),
             answer: .json(OperationResource.shape, "The operation."), faults: [.notFound, .invalidState]
         ) { call in
             let job = try await jobs.cancelOperation(call.value("operation"), by: call.caller)

@@ -8,7 +8,11 @@ struct StopVMJob: Workflow {
     let context: Context
 
     func attempt(_ job: Job) async throws -> Attempt {
-        guard let session = try await sessionIfWanted(job) else { return .ended }
+        guard let turn = try await turn(of: job) else { return .ended }
+        if let effect = turn.effect {
+            try await finish(job, effect)
+            return .ended
+        }
         await context.faults.reach("gc-stop.before-command")
         let message = StopVMOnHypervisor(
             vm: job.vm, epoch: job.epoch, mode: job.payload.mode ?? .cold,
@@ -17,7 +21,8 @@ struct StopVMJob: Workflow {
         await context.faults.reach("gc-stop.before-write")
         switch end {
         case .done(let result):
-            try await finish(job, result, sentIn: session)
+            try await remember(result.effect, of: job)
+            try await finish(job, result.effect, result, sentIn: turn.session)
             return .ended
         case .rejected(let fault) where fault.code == .staleEpoch:
             return try await yield(job, fault)
@@ -28,31 +33,55 @@ struct StopVMJob: Workflow {
         }
     }
 
-    /// The host's session before the command is sent; nil if nobody wants this stop any more, and then the job's end is
-    /// written.
+    private struct Turn: Sendable {
+        /// The host's session before the command is sent.
+        let session: Int64
+        /// What an earlier attempt's command did. It stays true: the agent lets no start of this epoch through any more.
+        let effect: CommandResult.Effect?
+
+        init(of job: Job, _ tx: any Transaction) throws {
+            session = try tx.session(of: job)
+            effect = try tx.stepOutput(of: job.id, named: StopVMJob.step).flatMap(CommandResult.Effect.init)
+        }
+    }
+
+    private static let step = "stop-vm-on-hypervisor"
+
+    /// What to do now; nil if nobody wants this stop any more, and then the job's end is written.
     ///
     /// That the placement is another one is no reason: the old domain may still linger on this host.
-    private func sessionIfWanted(_ job: Job) async throws -> Int64? {
-        let (end, session) = try await context.database.read { tx in
-            (try tx.reasonToCancel(job), try tx.session(of: job))
+    private func turn(of job: Job) async throws -> Turn? {
+        let (end, turn) = try await context.database.read { tx in
+            (try tx.reasonToCancel(job), try Turn(of: job, tx))
         }
-        guard end != nil else { return session }
+        guard end != nil else { return turn }
         return try await context.database.write("gc-stop.cancel") { tx in
-            guard let end = try tx.reasonToCancel(job) else { return try tx.session(of: job) }
+            guard let end = try tx.reasonToCancel(job) else { return try Turn(of: job, tx) }
             if end.outcome == .hostDeleted { try tx.abandonWork(of: job) }
             try tx.end(job, underLease: job.leaseToken, as: end)
             return nil
         }
     }
 
+    /// Remembers what the command did: whoever goes on with the job need not reach the host again.
+    private func remember(_ effect: CommandResult.Effect, of job: Job) async throws {
+        try await context.database.write("gc-stop.answered") { tx in
+            guard try tx.recordStep(effect.rawValue, of: job.id, named: Self.step, underLease: job.leaseToken) else {
+                throw LeaseLost()
+            }
+        }
+    }
+
     /// The host has no domain of this epoch any more: the record follows, if the VM is still placed there, and the job
     /// ends in the same transaction.
-    private func finish(_ job: Job, _ result: CommandResult, sentIn session: Int64) async throws {
+    private func finish(
+        _ job: Job, _ effect: CommandResult.Effect, _ result: CommandResult? = nil, sentIn session: Int64 = 0
+    ) async throws {
         let outcome = try await context.database.write("gc-stop.finish") { tx in
             let change = ChangeVMState(
-                vm: job.vm, event: .stopped(result.effect.stopCause), expectedHost: job.host, expectedEpoch: job.epoch,
-                observation: try tx.observation(of: result, for: job, sentIn: session))
-            let outcome = JobOutcome(of: try tx.apply(change), result.effect, for: job)
+                vm: job.vm, event: .stopped(effect.stopCause), expectedHost: job.host, expectedEpoch: job.epoch,
+                observation: try result.flatMap { try tx.observation(of: $0, for: job, sentIn: session) })
+            let outcome = JobOutcome(of: try tx.apply(change), effect, for: job)
             try tx.forgetSighting(of: job)
             try tx.end(job, underLease: job.leaseToken, as: JobEnd(.succeeded, outcome))
             return outcome

@@ -40,7 +40,10 @@ package struct HostService: Sendable {
         return try await context.database.write("host.token") { tx in
             let earlier = try tx.remembered(caller)
             let host = try tx.resolveHost(earlier ?? reference)
-            if earlier == nil { try tx.remember(caller, resource: host.id.rawValue) }
+            if earlier == nil {
+                try caller.check(revision: host.revision)
+                try tx.remember(caller, resource: host.id.rawValue)
+            }
             try tx.revokeJoinTokens(of: host.id)
             try tx.append(
                 Event(
@@ -85,6 +88,7 @@ package struct HostService: Sendable {
         let (host, isRepeat) = try await context.database.write("host.reconnect") { tx in
             if let earlier = try tx.remembered(caller) { return (try tx.resolveHost(earlier), true) }
             let host = try tx.resolveHost(reference)
+            try caller.check(revision: host.revision)
             try tx.remember(caller, resource: host.id.rawValue)
             try tx.append(
                 Event(

@@ -96,7 +96,7 @@ package enum JobKind: String, CaseIterable, Sendable, Codable {
 
 /// What a job needs beyond its VM, host and epoch. Stored as versioned JSON.
 package struct JobPayload: Hashable, Sendable, Codable {
-    /// The version of this shape. An unknown one is not run.
+    /// The version of this shape.
     package var version: Int = 1
     package var mode: StopMode?
     /// How long a graceful stop waits for the guest, seconds.

@@ -10,8 +10,6 @@ package protocol CommandJournal: Sendable {
     func end(_ id: CommandID, _ outcome: CommandOutcome) throws
     /// Promises that `id`, which was never received, is refused for ever.
     func refuse(_ id: CommandID) throws
-    /// Commands that were begun and have no end: the agent died in them.
-    func unfinished() throws -> [(CommandID, BegunCommand)]
     /// The server has the end and will not ask again.
     func forget(_ id: CommandID) throws
 }

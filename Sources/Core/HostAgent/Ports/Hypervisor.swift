@@ -18,10 +18,16 @@ package protocol Hypervisor: Sendable {
     func pressPowerButton(of vm: VMID) async throws(HypervisorError)
     /// Ends the domain at once. `noDomain` when there is none.
     func cutPower(of vm: VMID) async throws(HypervisorError)
-    /// Kills the QEMU process of `vm` when libvirt cannot end it; returns when the process is gone.
-    func killProcess(of vm: VMID) async throws(HypervisorError)
+    /// The QEMU process of `vm` as it is at this moment, found without libvirt; nil when there is none.
+    func process(of vm: VMID) async throws(HypervisorError) -> (any GuestProcess)?
     /// What happens to Roost's domains, and to the connection, from now on. One consumer.
     func events() -> AsyncStream<HypervisorEvent>
+}
+
+/// One QEMU process and no later one, whatever its number is used for by then.
+package protocol GuestProcess: Sendable {
+    /// Kills it and returns when it is gone; at once when it is gone already.
+    func kill() async throws(HypervisorError)
 }
 
 package enum HypervisorError: Error, Hashable, Sendable {

@@ -83,7 +83,7 @@ struct GCCommand: AsyncParsableCommand {
 
     struct Delete: AsyncParsableCommand {
         static let configuration = CommandConfiguration(
-            abstract: "Cancel a job. The VM that waits for it keeps waiting.")
+            abstract: "Cancel a job. What it was to end may run on; the VM is unknown until its host answers.")
 
         @Argument(help: "The job's id.") var job: Reference
         @OptionGroup var connection: ConnectionOptions

@@ -74,7 +74,7 @@ struct OperationCommand: AsyncParsableCommand {
 
     struct Cancel: AsyncParsableCommand {
         static let configuration = CommandConfiguration(
-            abstract: "Cancel an operation that has not taken effect yet.")
+            abstract: "Cancel an operation. One under way is refused, with what overtakes it.")
 
         @Argument(help: "The operation's id.") var operation: Reference
         @OptionGroup var connection: ConnectionOptions
