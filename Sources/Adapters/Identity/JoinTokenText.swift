@@ -11,6 +11,8 @@ package struct JoinTokenText: Hashable, Sendable {
 
     private static let prefix = "roost1_"
     private static let partLength = 32
+    /// What Base64 writes, and what stands for it in a token, which may be part of a URL (RFC 4648, section 5).
+    private static let urlSafe: [Character: Character] = ["+": "-", "/": "_"]
     private static let checksumLength = 4
 
     /// A token with a fresh secret for `authority`.
@@ -42,10 +44,8 @@ package struct JoinTokenText: Hashable, Sendable {
     /// The token in full. Whoever reads it can join as the host, until it is used or expires.
     package var text: String {
         let content = secret + authorityFingerprint
-        let encoded = Data(content + Self.checksum(of: content)).base64EncodedString()
-            .replacing("+", with: "-").replacing("/", with: "_")
-            .replacing("=", with: "")
-        return Self.prefix + encoded
+        let encoded = Data(content + Self.checksum(of: content)).base64EncodedString().prefix { $0 != "=" }
+        return Self.prefix + String(encoded.map { Self.urlSafe[$0] ?? $0 })
     }
 
     /// What the server stores of the token: lower-case hex of the secret's SHA-256.
@@ -60,7 +60,7 @@ package struct JoinTokenText: Hashable, Sendable {
     private static func decode(_ text: Substring) -> [UInt8]? {
         guard text.utf8.allSatisfy({ $0 != UInt8(ascii: "+") && $0 != UInt8(ascii: "/") && $0 != UInt8(ascii: "=") })
         else { return nil }
-        var base64 = String(text).replacing("-", with: "+").replacing("_", with: "/")
+        var base64 = String(text.map { character in Self.urlSafe.first { $0.value == character }?.key ?? character })
         base64 += String(repeating: "=", count: (4 - base64.count % 4) % 4)
         return Data(base64Encoded: base64).map(Array.init)
     }

@@ -41,7 +41,13 @@ package struct LogText: LogHandler {
         guard value.isEmpty || value.contains(where: { $0 == " " || $0 == "\"" || $0 == "=" || $0.isNewline }) else {
             return value
         }
-        let safe = value.replacing("\\", with: "\\\\").replacing("\"", with: "\\\"").replacing("\n", with: "\\n")
-        return "\"\(safe)\""
+        let safe = value.flatMap { character -> String in
+            switch character {
+            case "\\", "\"": "\\\(character)"
+            case _ where character.isNewline: "\\n"
+            default: String(character)
+            }
+        }
+        return "\"\(String(safe))\""
     }
 }
