@@ -1,6 +1,9 @@
 import ArgumentParser
 
+/// Measures what `make bench` prints. Started by `Benchmarks/run`, which makes the bench.
 @main
 struct Measure: AsyncParsableCommand {
-    mutating func run() async throws {}
+    static let configuration = CommandConfiguration(
+        commandName: "roost-measure", abstract: "Measures Roost: one figure a line, its fields apart by tabs.",
+        subcommands: [MemoryMeasure.self, StopMeasure.self, DeathMeasure.self, StoreMeasure.self])
 }
