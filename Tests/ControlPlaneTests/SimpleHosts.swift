@@ -14,6 +14,10 @@ final class SimpleHosts: HostSessions {
         var bootID = "boot-1"
         var pool = PoolID(trusted: "99999999-0000-4000-8000-000000000001")
         var domains: [VMID: Epoch] = [:]
+        /// Which of the domains are paused, by VM and epoch.
+        var paused: [VMID: Epoch] = [:]
+
+        func state(of vm: VMID, _ epoch: Epoch) -> DomainState { paused[vm] == epoch ? .paused : .running }
         var ended: [CommandID: CommandOutcome] = [:]
         var refused: Set<CommandID> = []
         /// The highest epoch seen of each VM, and the highest that was ended.
@@ -71,7 +75,9 @@ final class SimpleHosts: HostSessions {
         return Inventory(
             bootID: host.bootID, libvirtAnswered: host.libvirtAnswers,
             domains: host.libvirtAnswers
-                ? host.domains.map { ObservedDomain(vm: $0.key, epoch: $0.value, state: .running) } : [],
+                ? host.domains.map {
+                    ObservedDomain(vm: $0.key, epoch: $0.value, state: host.state(of: $0.key, $0.value))
+                } : [],
             busy: host.slow.map(\.command.vm), sequence: host.sequence)
     }
 
@@ -195,6 +201,12 @@ final class SimpleHosts: HostSessions {
             }
             host.domains[vm] = nil
             return done(.stopped)
+        case .control(let command):
+            guard found != nil else {
+                return .rejected(Fault(.conflict, .domainNotFound, "There is no domain."))
+            }
+            host.paused[vm] = command.control == .pause ? epoch : nil
+            return done(command.control.effect)
         case .destroy:
             host.closed[vm] = max(host.closed[vm] ?? .none, epoch)
             host.domains[vm] = nil

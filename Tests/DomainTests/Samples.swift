@@ -13,6 +13,9 @@ let allStates: [VMState] = {
         case .starting: [.starting(here)]
         case .running: [.running(here)]
         case .paused: [.paused(here)]
+        case .pausing: [.pausing(here)]
+        case .resuming: [.resuming(here)]
+        case .rebooting: [.rebooting(here)]
         case .stopping: [.stopping(here, waiting: nil), .stopping(here, waiting: .hostDisconnected)]
         case .stopped: [.stopped(.requested)]
         case .crashed: [.crashed(.failed)]
@@ -33,7 +36,8 @@ let allEvents: [VMEvent] =
         .startGranted(Placement(host: hostB, epoch: Epoch(6))), .started, .startRefused, .stopRequested, .stopGivenUp,
         .hostAnswers, .fenced, .destroyRequested, .destroyed,
     ] + StopCause.allCases.map { .stopped($0) } + StopCause.allCases.map { .gone($0) }
-    + VMEvent.SeenAs.allCases.map { .seen($0) } + WaitReason.allCases.map { .hostLost($0) }
+    + GuestControl.allCases.map { .controlRequested($0) } + VMEvent.SeenAs.allCases.map { .controlled($0) }
+    + [.controlGivenUp] + VMEvent.SeenAs.allCases.map { .seen($0) } + WaitReason.allCases.map { .hostLost($0) }
 
 extension VMState {
     var text: String {
@@ -53,6 +57,9 @@ extension VMEvent {
         case .startRefused: "startRefused"
         case .stopRequested: "stopRequested"
         case .stopGivenUp: "stopGivenUp"
+        case .controlRequested(let control): "controlRequested(\(control.rawValue))"
+        case .controlled(let seen): "controlled(\(seen.rawValue))"
+        case .controlGivenUp: "controlGivenUp"
         case .stopped(let cause): "stopped(\(cause.rawValue))"
         case .seen(let seen): "seen(\(seen.rawValue))"
         case .gone(let cause): "gone(\(cause.rawValue))"

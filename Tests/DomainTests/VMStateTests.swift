@@ -27,7 +27,8 @@ import Testing
                 guard let next = try? state.after(event), next.placement == nil else { continue }
                 switch event {
                 case .stopped, .gone, .fenced, .startRefused, .destroyed: break
-                case .startGranted, .started, .stopRequested, .stopGivenUp, .seen, .hostLost, .hostAnswers,
+                case .startGranted, .started, .stopRequested, .stopGivenUp, .controlRequested, .controlled,
+                    .controlGivenUp, .seen, .hostLost, .hostAnswers,
                     .destroyRequested:
                     Issue.record("\(state.text) gives up its placement on \(event.text)")
                 }

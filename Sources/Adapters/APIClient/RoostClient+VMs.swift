@@ -15,6 +15,12 @@ extension RoostClient {
         try await value(APIRequest(.post, ["vms"], body: Self.json(request)))
     }
 
+    package func planPlacement(
+        _ request: PlanPlacementRequest
+    ) async throws(APIFailure) -> Answer<PlacementResource> {
+        try await value(APIRequest(.post, ["placements"], body: Self.json(request)))
+    }
+
     /// Accepted, not done: the operation's end tells what came of it. The same holds for stop and delete.
     package func startVM(
         _ vm: String, _ request: StartVMRequest
@@ -24,6 +30,11 @@ extension RoostClient {
 
     package func stopVM(_ vm: String, _ request: StopVMRequest) async throws(APIFailure) -> Answer<OperationResource> {
         try await value(APIRequest(.post, ["vms", vm, "actions", "stop"], body: Self.json(request)))
+    }
+
+    /// `action` is `pause`, `resume` or `reset`.
+    package func controlVM(_ vm: String, _ action: String) async throws(APIFailure) -> Answer<OperationResource> {
+        try await value(APIRequest(.post, ["vms", vm, "actions", action]))
     }
 
     package func deleteVM(_ vm: String, isDeferrable: Bool) async throws(APIFailure) -> Answer<OperationResource> {

@@ -157,6 +157,18 @@ final class LibvirtConnection: @unchecked Sendable {
         }
     }
 
+    func control(_ control: GuestControl, of vm: VMID) throws(HypervisorError) {
+        try withDomain(vm) { domain throws(HypervisorError) in
+            let result =
+                switch control {
+                case .pause: virDomainSuspend(domain)
+                case .resume: virDomainResume(domain)
+                case .reset: virDomainReset(domain, 0)
+                }
+            if result != 0 { throw self.lastErrorOfActive(domain) }
+        }
+    }
+
     func cutPower(of vm: VMID) throws(HypervisorError) {
         try withDomain(vm) { domain throws(HypervisorError) in
             if virDomainDestroyFlags(domain, 0) != 0 { throw self.lastErrorOfActive(domain) }

@@ -105,6 +105,11 @@ package final class LibvirtHypervisor: Hypervisor {
         try await ask("power button") { connection throws(HypervisorError) in try connection.pressPowerButton(of: vm) }
     }
 
+    package func control(_ control: GuestControl, of vm: VMID) async throws(HypervisorError) {
+        try await ask(control.rawValue) { connection throws(HypervisorError) in try connection.control(control, of: vm)
+        }
+    }
+
     package func cutPower(of vm: VMID) async throws(HypervisorError) {
         try await ask("power cut", limits.cutPower) { connection throws(HypervisorError) in
             try connection.cutPower(of: vm)

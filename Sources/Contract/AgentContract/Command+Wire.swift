@@ -8,6 +8,7 @@ extension WireCommand {
         case .start(let start): kind = .start(WireStartVMCommand(start))
         case .stop(let stop): kind = .stop(WireStopVMCommand(stop))
         case .destroy(let destroy): kind = .destroy(WireDestroyVMCommand(destroy))
+        case .control(let control): kind = .control(WireControlVMCommand(control))
         }
     }
 }
@@ -18,6 +19,7 @@ extension HostCommand {
         case .start(let start): self = .start(try StartVMCommand(reading: start))
         case .stop(let stop): self = .stop(try StopVMCommand(reading: stop))
         case .destroy(let destroy): self = .destroy(try DestroyVMCommand(reading: destroy))
+        case .control(let control): self = .control(try ControlVMCommand(reading: control))
         case nil: throw UnreadableMessage("a command of an unknown kind")
         }
     }
@@ -92,5 +94,32 @@ extension DestroyVMCommand {
         self.init(
             vm: try readID(wire.vm, "the command's VM"), epoch: try readEpoch(wire.epoch),
             removesDisk: wire.removesDisk)
+    }
+}
+
+extension WireControlVMCommand {
+    fileprivate init(_ command: ControlVMCommand) {
+        self.init()
+        vm = command.vm.rawValue
+        epoch = command.epoch.rawValue
+        control =
+            switch command.control {
+            case .pause: .pause
+            case .resume: .resume
+            case .reset: .reset
+            }
+    }
+}
+
+extension ControlVMCommand {
+    fileprivate init(reading wire: WireControlVMCommand) throws(UnreadableMessage) {
+        let control: GuestControl
+        switch wire.control {
+        case .pause: control = .pause
+        case .resume: control = .resume
+        case .reset: control = .reset
+        case .unspecified, .UNRECOGNIZED: throw UnreadableMessage("control \(wire.control.rawValue)")
+        }
+        self.init(vm: try readID(wire.vm, "the command's VM"), epoch: try readEpoch(wire.epoch), control: control)
     }
 }

@@ -31,6 +31,9 @@ extension WireResult {
             case .stopped: .stopped
             case .notFound: .notFound
             case .destroyed: .destroyed
+            case .paused: .paused
+            case .resumed: .resumed
+            case .reset: .reset
             }
         sequence = result.sequence
     }
@@ -44,6 +47,9 @@ extension CommandResult {
         case .stopped: effect = .stopped
         case .notFound: effect = .notFound
         case .destroyed: effect = .destroyed
+        case .paused: effect = .paused
+        case .resumed: effect = .resumed
+        case .reset: effect = .reset
         case .unspecified, .UNRECOGNIZED: throw UnreadableMessage("command effect \(wire.effect.rawValue)")
         }
         self.init(effect: effect, sequence: wire.sequence)

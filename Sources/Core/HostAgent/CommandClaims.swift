@@ -45,7 +45,7 @@ final class CommandClaims: Sendable {
         state.withLock { state in
             (state.present[stop.vm] ?? []).contains { other in
                 switch other {
-                case .start: false
+                case .start, .control: false
                 case .stop(let other): other.epoch == stop.epoch && other.mode > stop.mode
                 case .destroy(let other): other.epoch == stop.epoch
                 }

@@ -20,7 +20,7 @@ struct CommandRunner: Sendable {
     /// How often a guest that does not react is asked again to power off.
     private let pressInterval: Duration = .seconds(5)
     private let pollInterval: Duration = .milliseconds(100)
-    private let retryInterval: Duration = .milliseconds(500)
+    let retryInterval: Duration = .milliseconds(500)
 
     init(
         hypervisor: any Hypervisor, storage: any HostStorage, journal: any CommandJournal, ledger: any EpochLedger,
@@ -39,7 +39,7 @@ struct CommandRunner: Sendable {
     }
 
     /// One run of one command.
-    private struct Run {
+    struct Run {
         let id: CommandID
         /// The agent died in an earlier run, which may have had any effect.
         let isResumed: Bool
@@ -62,6 +62,7 @@ struct CommandRunner: Sendable {
             case .start(let start): outcome = try await self.run(start, run)
             case .stop(let stop): outcome = try await self.run(stop, run)
             case .destroy(let destroy): outcome = try await self.run(destroy, run)
+            case .control(let control): outcome = try await self.run(control, run)
             }
         } catch let error as CancellationError {
             throw error
@@ -341,6 +342,9 @@ struct CommandRunner: Sendable {
         case (.stop, .absent):
             try await storage.release(begun.vm)
             outcome = run.done(.stopped)
+        case (.pause, .match), (.resume, .match), (.reset, .match), (.pause, .absent), (.resume, .absent),
+            (.reset, .absent):
+            outcome = controlOutcome(of: begun.kind, domain, run)
         case (.stop, .match), (.destroy, .match):
             outcome = .failed(
                 Fault(.unavailable, .commandFailed, "The agent was restarted before the command took effect."))
@@ -359,7 +363,7 @@ struct CommandRunner: Sendable {
     /// What libvirt shows as a command comes. Before it began, a silent libvirt is a reason to refuse it. One that is resumed
     /// has effects already, so that it can only wait; and a start must not be refused while its own domain may be the one
     /// whose epoch cannot be read.
-    private func firstVerdict(
+    func firstVerdict(
         _ vm: VMID, _ epoch: Epoch, _ run: Run, isStart: Bool = false
     ) async throws -> EpochGuard.Verdict {
         guard run.isResumed else { return EpochGuard.verdict(on: try await hypervisor.domain(of: vm), epoch) }
@@ -395,7 +399,7 @@ struct CommandRunner: Sendable {
 
     // MARK: Parts
 
-    private func pause(_ duration: Duration) async throws(CancellationError) {
+    func pause(_ duration: Duration) async throws(CancellationError) {
         do { try await time.sleep(for: duration) } catch { throw CancellationError() }
     }
 
@@ -403,11 +407,11 @@ struct CommandRunner: Sendable {
         error as? Fault ?? Fault(.bug, .internalError, "The agent's own disk failed: \(error)")
     }
 
-    private func raise(_ vm: VMID, highest: Epoch, closed: Epoch = .none) throws {
+    func raise(_ vm: VMID, highest: Epoch, closed: Epoch = .none) throws {
         try ledger.raise(vm, to: EpochMark(highest: highest, closed: closed))
     }
 
-    private func unreadable(_ vm: VMID) -> Fault {
+    func unreadable(_ vm: VMID) -> Fault {
         Fault(
             .conflict, .epochConflict, "The domain of VM \(vm) has no readable epoch, so nothing may touch it.",
             hint: "Look at its metadata with virsh dumpxml, and end it by hand if it is not wanted.")

@@ -130,6 +130,7 @@ struct Bench: Sendable {
             }
             if try await self("agent", host, "status").out.hasPrefix("stopped") { try await startAgent(host) }
             try await connected(host)
+            try await roost("host", "enable", host)
             try await until("libvirt on \(host) answers", limit: 30) { try await self.host(host).libvirtAnswers }
         }
     }

@@ -31,12 +31,14 @@ final class FakeHost: Sendable {
         var starts: [Conduct] = []
         var cuts: [Conduct] = []
         var kills: [Conduct] = []
+        var controls: [Conduct] = []
         /// What the guest does when its power button is pressed; by default nothing.
         var guest: @Sendable (_ presses: Int) -> Reaction = { _ in .ignores }
 
         var started: [Starts] = []
         var cut: [VMID] = []
         var killed: [VMID] = []
+        var controlled: [GuestControl] = []
         var presses: [Duration] = []
 
         var journal: [CommandID: JournalEntry] = [:]

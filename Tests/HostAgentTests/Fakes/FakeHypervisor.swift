@@ -69,6 +69,15 @@ struct FakeHypervisor: Hypervisor {
         }
     }
 
+    func control(_ control: GuestControl, of vm: VMID) async throws(HypervisorError) {
+        let conduct = host.with { $0.controls.isEmpty ? .works : $0.controls.removeFirst() }
+        try act("libvirt.control", conduct) { state throws(HypervisorError) in
+            guard state.domains[vm] != nil else { throw .noDomain }
+            state.domains[vm]?.state = control == .pause ? .paused : .running
+            state.controlled.append(control)
+        }
+    }
+
     func process(of vm: VMID) async throws(HypervisorError) -> (any GuestProcess)? {
         host.with { $0.domains[vm] != nil } ? FakeProcess(hypervisor: self, vm: vm) : nil
     }

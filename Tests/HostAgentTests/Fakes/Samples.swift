@@ -35,6 +35,10 @@ func destroy(_ epoch: Epoch = now, of vm: VMID = someVM, removesDisk: Bool = tru
     .destroy(DestroyVMCommand(vm: vm, epoch: epoch, removesDisk: removesDisk))
 }
 
+func control(_ control: GuestControl, _ epoch: Epoch = now, of vm: VMID = someVM) -> HostCommand {
+    .control(ControlVMCommand(vm: vm, epoch: epoch, control: control))
+}
+
 extension CommandOutcome {
     var effect: CommandResult.Effect? {
         if case .done(let result) = self { result.effect } else { nil }

@@ -39,7 +39,7 @@ struct VMRoutes: Sendable {
         "expectedEpoch", in: 1...Int.max, "Refused unless the VM's placement has this epoch.")
 
     var routes: [Route] {
-        [index, create, show, delete, start, stop, consoleLog]
+        [index, create, plan, show, delete, start, stop] + GuestControl.allCases.map(control) + [consoleLog]
     }
 
     private var index: Route {
@@ -69,6 +69,19 @@ struct VMRoutes: Sendable {
                 cpus: try call.body.require(Self.cpus), memory: try call.body.require(Self.memory))
             let view = try await vms.create(new, by: call.caller)
             return .vm(.created, view).located("/v1/vms/\(view.vm.id)")
+        }
+    }
+
+    private var plan: Route {
+        Route(
+            .post, "/v1/placements", named: "planPlacement",
+            "Says where a VM of this size would start now, and why; places nothing.",
+            body: .json(BodyShape("PlanPlacementRequest", [Self.cpus, Self.memory])),
+            answer: .json(PlacementResource.shape, "What speaks for and against each host."), faults: [.invalidField]
+        ) { call in
+            let verdicts = try await vms.plan(
+                cpus: try call.body.require(Self.cpus), memory: try call.body.require(Self.memory))
+            return .resource(PlacementResource.shape, PlacementResource(verdicts))
         }
     }
 
@@ -127,6 +140,25 @@ struct VMRoutes: Sendable {
             request.expectedHost = try call.body.optional(Self.expectedHost)
             request.expectedEpoch = try call.body.optional(Self.expectedEpoch).map { Epoch(Int64($0)) }
             let job = try await vms.stop(call.value("vm"), request, by: call.caller)
+            return try await operations.accepted(job, call)
+        }
+    }
+
+    private func control(_ control: GuestControl) -> Route {
+        let summary =
+            switch control {
+            case .pause: "Halts the guest's CPUs; its memory stays."
+            case .resume: "Lets a paused guest go on."
+            case .reset: "Presses the guest's reset button: it boots anew in the same domain."
+            }
+        return Route(
+            .post, PathTemplate(stringLiteral: "/v1/vms/{vm}/actions/\(control.rawValue)"),
+            named: "\(control.rawValue)VM", summary,
+            query: [OperationAnswer.wait], body: .json(.empty),
+            answer: .json(OperationResource.shape, "The accepted operation.", status: 202),
+            faults: [.notFound, .invalidState, .operationInProgress, .hostUnreachable, .libvirtUnavailable]
+        ) { call in
+            let job = try await vms.control(call.value("vm"), control, by: call.caller)
             return try await operations.accepted(job, call)
         }
     }

@@ -63,6 +63,9 @@ enum VMRows {
         case (.starting, let placement?, nil, nil): return .starting(placement)
         case (.running, let placement?, nil, nil): return .running(placement)
         case (.paused, let placement?, nil, nil): return .paused(placement)
+        case (.pausing, let placement?, nil, nil): return .pausing(placement)
+        case (.resuming, let placement?, nil, nil): return .resuming(placement)
+        case (.rebooting, let placement?, nil, nil): return .rebooting(placement)
         case (.stopping, let placement?, let waiting, nil): return .stopping(placement, waiting: waiting)
         case (.stopped, nil, nil, let cause?): return .stopped(cause)
         case (.crashed, nil, nil, let cause?): return .crashed(cause)
@@ -70,7 +73,8 @@ enum VMRows {
         case (.destroying, let placement, let waiting, nil): return .destroying(placement, waiting: waiting)
         case (.destroyed, nil, nil, nil): return .destroyed
         case (.created, _, _, _), (.starting, _, _, _), (.running, _, _, _), (.paused, _, _, _),
-            (.stopping, _, _, _), (.stopped, _, _, _), (.crashed, _, _, _), (.unknown, _, _, _),
+            (.pausing, _, _, _), (.resuming, _, _, _), (.rebooting, _, _, _), (.stopping, _, _, _), (.stopped, _, _, _),
+            (.crashed, _, _, _), (.unknown, _, _, _),
             (.destroying, _, _, _), (.destroyed, _, _, _):
             throw read.impossible("its placement, wait reason or stop cause does not fit the state '\(label.rawValue)'")
         }

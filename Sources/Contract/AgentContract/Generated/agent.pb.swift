@@ -702,6 +702,9 @@ package nonisolated struct WireResult: Sendable {
     case stopped // = 2
     case notFound // = 3
     case destroyed // = 4
+    case paused // = 5
+    case resumed // = 6
+    case reset // = 7
     case UNRECOGNIZED(Int)
 
     package init() {
@@ -715,6 +718,9 @@ package nonisolated struct WireResult: Sendable {
       case 2: self = .stopped
       case 3: self = .notFound
       case 4: self = .destroyed
+      case 5: self = .paused
+      case 6: self = .resumed
+      case 7: self = .reset
       default: self = .UNRECOGNIZED(rawValue)
       }
     }
@@ -726,6 +732,9 @@ package nonisolated struct WireResult: Sendable {
       case .stopped: return 2
       case .notFound: return 3
       case .destroyed: return 4
+      case .paused: return 5
+      case .resumed: return 6
+      case .reset: return 7
       case .UNRECOGNIZED(let i): return i
       }
     }
@@ -737,6 +746,9 @@ package nonisolated struct WireResult: Sendable {
       .stopped,
       .notFound,
       .destroyed,
+      .paused,
+      .resumed,
+      .reset,
     ]
 
   }
@@ -998,12 +1010,21 @@ package nonisolated struct WireCommand: Sendable {
     set {kind = .destroy(newValue)}
   }
 
+  package var control: WireControlVMCommand {
+    get {
+      if case .control(let v)? = kind {return v}
+      return WireControlVMCommand()
+    }
+    set {kind = .control(newValue)}
+  }
+
   package var unknownFields = SwiftProtobuf.UnknownStorage()
 
   package nonisolated enum OneOf_Kind: Equatable, Sendable {
     case start(WireStartVMCommand)
     case stop(WireStopVMCommand)
     case destroy(WireDestroyVMCommand)
+    case control(WireControlVMCommand)
 
   }
 
@@ -1079,6 +1100,65 @@ package nonisolated struct WireDestroyVMCommand: Sendable {
   package var removesDisk: Bool = false
 
   package var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  package init() {}
+}
+
+/// Pauses, resumes or resets the domain of `epoch` and of no other.
+package nonisolated struct WireControlVMCommand: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  package var vm: String = String()
+
+  package var epoch: Int64 = 0
+
+  package var control: WireControlVMCommand.Control = .unspecified
+
+  package var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  package nonisolated enum Control: SwiftProtobuf.Enum, Swift.CaseIterable {
+    package typealias RawValue = Int
+    case unspecified // = 0
+    case pause // = 1
+    case resume // = 2
+    case reset // = 3
+    case UNRECOGNIZED(Int)
+
+    package init() {
+      self = .unspecified
+    }
+
+    package init?(rawValue: Int) {
+      switch rawValue {
+      case 0: self = .unspecified
+      case 1: self = .pause
+      case 2: self = .resume
+      case 3: self = .reset
+      default: self = .UNRECOGNIZED(rawValue)
+      }
+    }
+
+    package var rawValue: Int {
+      switch self {
+      case .unspecified: return 0
+      case .pause: return 1
+      case .resume: return 2
+      case .reset: return 3
+      case .UNRECOGNIZED(let i): return i
+      }
+    }
+
+    // The compiler won't synthesize support with the UNRECOGNIZED case.
+    package static let allCases: [WireControlVMCommand.Control] = [
+      .unspecified,
+      .pause,
+      .resume,
+      .reset,
+    ]
+
+  }
 
   package init() {}
 }
@@ -2208,7 +2288,7 @@ nonisolated extension WireResult: SwiftProtobuf.Message, SwiftProtobuf._MessageI
 }
 
 nonisolated extension WireResult.Effect: SwiftProtobuf._ProtoNameProviding {
-  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{2}\0EFFECT_UNSPECIFIED\0\u{1}EFFECT_STARTED\0\u{1}EFFECT_STOPPED\0\u{1}EFFECT_NOT_FOUND\0\u{1}EFFECT_DESTROYED\0")
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{2}\0EFFECT_UNSPECIFIED\0\u{1}EFFECT_STARTED\0\u{1}EFFECT_STOPPED\0\u{1}EFFECT_NOT_FOUND\0\u{1}EFFECT_DESTROYED\0\u{1}EFFECT_PAUSED\0\u{1}EFFECT_RESUMED\0\u{1}EFFECT_RESET\0")
 }
 
 nonisolated extension WireSettlement: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
@@ -2631,7 +2711,7 @@ nonisolated extension WireGoodbye: SwiftProtobuf.Message, SwiftProtobuf._Message
 
 nonisolated extension WireCommand: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   package static let protoMessageName: String = _protobuf_package + ".Command"
-  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}id\0\u{1}start\0\u{1}stop\0\u{1}destroy\0")
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}id\0\u{1}start\0\u{1}stop\0\u{1}destroy\0\u{1}control\0")
 
   package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -2679,6 +2759,19 @@ nonisolated extension WireCommand: SwiftProtobuf.Message, SwiftProtobuf._Message
           self.kind = .destroy(v)
         }
       }()
+      case 5: try {
+        var v: WireControlVMCommand?
+        var hadOneofValue = false
+        if let current = self.kind {
+          hadOneofValue = true
+          if case .control(let m) = current {v = m}
+        }
+        try decoder.decodeSingularMessageField(value: &v)
+        if let v = v {
+          if hadOneofValue {try decoder.handleConflictingOneOf()}
+          self.kind = .control(v)
+        }
+      }()
       default: break
       }
     }
@@ -2704,6 +2797,10 @@ nonisolated extension WireCommand: SwiftProtobuf.Message, SwiftProtobuf._Message
     case .destroy?: try {
       guard case .destroy(let v)? = self.kind else { preconditionFailure() }
       try visitor.visitSingularMessageField(value: v, fieldNumber: 4)
+    }()
+    case .control?: try {
+      guard case .control(let v)? = self.kind else { preconditionFailure() }
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 5)
     }()
     case nil: break
     }
@@ -2865,6 +2962,50 @@ nonisolated extension WireDestroyVMCommand: SwiftProtobuf.Message, SwiftProtobuf
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }
+}
+
+nonisolated extension WireControlVMCommand: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  package static let protoMessageName: String = _protobuf_package + ".ControlVMCommand"
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}vm\0\u{1}epoch\0\u{1}control\0")
+
+  package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularStringField(value: &self.vm) }()
+      case 2: try { try decoder.decodeSingularInt64Field(value: &self.epoch) }()
+      case 3: try { try decoder.decodeSingularEnumField(value: &self.control) }()
+      default: break
+      }
+    }
+  }
+
+  package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    if !self.vm.isEmpty {
+      try visitor.visitSingularStringField(value: self.vm, fieldNumber: 1)
+    }
+    if self.epoch != 0 {
+      try visitor.visitSingularInt64Field(value: self.epoch, fieldNumber: 2)
+    }
+    if self.control != .unspecified {
+      try visitor.visitSingularEnumField(value: self.control, fieldNumber: 3)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  package static func ==(lhs: WireControlVMCommand, rhs: WireControlVMCommand) -> Bool {
+    if lhs.vm != rhs.vm {return false}
+    if lhs.epoch != rhs.epoch {return false}
+    if lhs.control != rhs.control {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension WireControlVMCommand.Control: SwiftProtobuf._ProtoNameProviding {
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{2}\0CONTROL_UNSPECIFIED\0\u{1}CONTROL_PAUSE\0\u{1}CONTROL_RESUME\0\u{1}CONTROL_RESET\0")
 }
 
 nonisolated extension WireImageSource: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {

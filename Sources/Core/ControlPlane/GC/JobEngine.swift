@@ -73,6 +73,9 @@ package final class JobEngine: Sendable {
         switch kind {
         case .startOperation: StartOperation(context: context)
         case .stopOperation: StopOperation(context: context)
+        case .pauseOperation: ControlOperation(context: context, control: .pause)
+        case .resumeOperation: ControlOperation(context: context, control: .resume)
+        case .resetOperation: ControlOperation(context: context, control: .reset)
         case .destroyOperation: DestroyOperation(context: context)
         case .stopVM: StopVMJob(context: context)
         case .destroyVM: DestroyVMJob(context: context)

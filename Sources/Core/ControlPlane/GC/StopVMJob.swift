@@ -130,7 +130,9 @@ extension Transaction {
                 ($0.kind == .destroyVM || $0.kind == .destroyOperation) && $0.placement == job.placement
             }
             return isOwned ? JobEnd(.cancelled, .vmDestroyed) : nil
-        case .created, .starting, .running, .paused, .stopping, .stopped, .crashed, .unknown: return nil
+        case .created, .starting, .running, .pausing, .paused, .resuming, .rebooting, .stopping, .stopped, .crashed,
+            .unknown:
+            return nil
         }
     }
 

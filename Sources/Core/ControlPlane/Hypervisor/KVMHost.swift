@@ -37,6 +37,10 @@ package struct KVMHost: Sendable {
         await sessions.send(.start(message), id: command, to: id, limit: settings.startLimit)
     }
 
+    func control(_ message: ControlVMCommand, as command: CommandID) async -> CommandEnd {
+        await sessions.send(.control(message), id: command, to: id, limit: settings.stopLimit)
+    }
+
     func destroy(_ message: DestroyVMCommand, as command: CommandID) async -> CommandEnd {
         await sessions.send(.destroy(message), id: command, to: id, limit: settings.stopLimit)
     }

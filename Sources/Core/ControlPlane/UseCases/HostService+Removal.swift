@@ -114,7 +114,8 @@ extension Transaction {
         var next = vm
         if vm.operation == job.id { next.operation = nil }
         switch job.kind {
-        case .startOperation, .stopOperation: try end(job, as: .afterFence(job.kind))
+        case .startOperation, .stopOperation, .pauseOperation, .resumeOperation, .resetOperation:
+            try end(job, as: .afterFence(job.kind))
         case .destroyOperation, .destroyVM:
             guard vm.state.label == .destroying else { return }
             next = try next.after(.destroyed)
@@ -172,6 +173,8 @@ extension JobEnd {
         case .destroyOperation, .destroyVM: JobEnd(.succeeded, .destroyed)
         case .startOperation:
             .failed(Fault(.conflict, .hostUnreachable, "The host was fenced before the VM ran."))
+        case .pauseOperation, .resumeOperation, .resetOperation:
+            .failed(Fault(.conflict, .hostUnreachable, "The host was fenced before it answered."))
         }
     }
 }

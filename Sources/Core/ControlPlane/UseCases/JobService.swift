@@ -137,7 +137,12 @@ package struct JobExplanation: Sendable {
 
     package var doing: String {
         switch job.kind {
-        case .stopVM, .stopOperation, .startOperation:
+        case .startOperation:
+            "Starts a domain of VM \(vmName) with epoch \(job.epoch) on host \(hostName)."
+        case .pauseOperation, .resumeOperation, .resetOperation:
+            "Asks host \(hostName) once to \(job.kind.label) the domain of VM \(vmName) with epoch \(job.epoch), and finds "
+                + "out what came of it."
+        case .stopVM, .stopOperation:
             "Stops the domain of VM \(vmName) with epoch \(job.epoch) on host \(hostName) "
                 + "(\(job.payload.mode?.rawValue ?? "cold")), and no other; then records the VM as stopped if it is still "
                 + "placed there with that epoch."

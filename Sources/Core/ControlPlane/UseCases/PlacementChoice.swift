@@ -25,17 +25,37 @@ package struct PlacementNeed: Hashable, Sendable {
     }
 }
 
+/// What placement says of one host.
+package struct PlacementVerdict: Hashable, Sendable {
+    package let candidate: Candidate
+    /// Why the host cannot take the VM; nil if it can.
+    package let refusal: Fault?
+}
+
 /// Decides where a VM starts. Pure.
 package enum PlacementChoice {
-    /// The candidate with the most free memory, the first by name among equals.
-    package static func choose(_ need: PlacementNeed, among candidates: [Candidate]) throws(Fault) -> Host {
-        let fitting = candidates.filter { refusal(of: $0, for: need) == nil }
-        let best = fitting.max { left, right in
-            (left.freeMemory, right.host.name) < (right.freeMemory, left.host.name)
+    /// What there is to say of each candidate: those that can take the VM first, the best of them at the head.
+    ///
+    /// The best has the most free memory; among equals it is the first by name.
+    package static func verdicts(_ need: PlacementNeed, on candidates: [Candidate]) -> [PlacementVerdict] {
+        candidates.map { PlacementVerdict(candidate: $0, refusal: refusal(of: $0, for: need)) }.sorted { left, right in
+            switch (left.refusal == nil, right.refusal == nil) {
+            case (true, false): true
+            case (false, true): false
+            case (true, true):
+                (right.candidate.freeMemory, left.candidate.host.name)
+                    < (left.candidate.freeMemory, right.candidate.host.name)
+            case (false, false): left.candidate.host.name < right.candidate.host.name
+            }
         }
-        if let best { return best.host }
-        let reasons = candidates.compactMap { candidate in
-            refusal(of: candidate, for: need).map { "\(candidate.host.name): \($0.message)" }
+    }
+
+    /// The best of `candidates`; throws with what speaks against each when none can take the VM.
+    package static func choose(_ need: PlacementNeed, among candidates: [Candidate]) throws(Fault) -> Host {
+        let verdicts = verdicts(need, on: candidates)
+        if let best = verdicts.first, best.refusal == nil { return best.candidate.host }
+        let reasons = verdicts.compactMap { verdict in
+            verdict.refusal.map { "\(verdict.candidate.host.name): \($0.message)" }
         }
         throw Fault(
             .conflict, .noCapacity, "No host can take the VM.",
@@ -81,5 +101,5 @@ package enum PlacementChoice {
 
 extension Candidate {
     /// MiB that no placement holds.
-    var freeMemory: Int { (host.facts?.memory ?? 0) - allocated.memory }
+    package var freeMemory: Int { (host.facts?.memory ?? 0) - allocated.memory }
 }

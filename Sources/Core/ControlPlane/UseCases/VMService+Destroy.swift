@@ -14,7 +14,9 @@ extension VMService {
             try caller.check(revision: vm.revision)
             switch vm.state {
             case .destroyed, .destroying: throw Fault.impossible("deleted", vm)
-            case .created, .starting, .running, .paused, .stopping, .stopped, .crashed, .unknown: break
+            case .created, .starting, .running, .pausing, .paused, .resuming, .rebooting, .stopping, .stopped, .crashed,
+                .unknown:
+                break
             }
             let order = DestroyOrder(vm: vm, caller: caller, isDeferrable: isDeferrable, ids: ids, settings: settings)
             let operation = try tx.accept(order)
@@ -85,7 +87,8 @@ extension Transaction {
     private func supersedeAll(_ vm: VM, at target: Placement) throws {
         for job in try unfinishedJobs(of: vm.id) {
             switch job.kind {
-            case .startOperation, .stopOperation: try end(job, as: JobEnd(.superseded, .superseded))
+            case .startOperation, .stopOperation, .pauseOperation, .resumeOperation, .resetOperation:
+                try end(job, as: JobEnd(.superseded, .superseded))
             case .stopVM where job.placement == target: try end(job, as: JobEnd(.cancelled, .vmDestroyed))
             case .stopVM, .destroyVM, .destroyOperation: break
             }

@@ -52,13 +52,16 @@ extension Transaction {
                     "VM \(vm.name) is \(vm.state.sentence): its domain may still run on host \(host).",
                     hint: "It can start once \(host) answers, or is fenced: "
                         + "roost host fence \(try fenceReference(of: placement.host)) --proof TEXT.")
-            case .starting, .running, .paused, .created, .stopped, .crashed, .destroyed: break
+            case .starting, .running, .pausing, .paused, .resuming, .rebooting, .created, .stopped, .crashed,
+                .destroyed:
+                break
             }
         }
         try checkIdle(vm)
         switch vm.state {
         case .created, .stopped, .crashed: break
-        case .starting, .running, .paused, .stopping, .unknown, .destroying, .destroyed:
+        case .starting, .running, .pausing, .paused, .resuming, .rebooting, .stopping, .unknown, .destroying,
+            .destroyed:
             throw Fault.impossible("started", vm)
         }
         if let seen = try sightings(of: vm.id).first {
@@ -72,8 +75,7 @@ extension Transaction {
 
     fileprivate func placementHost(for need: PlacementNeed, wanted: String?) throws -> Host {
         guard let wanted else {
-            let candidates = try allHosts().map { Candidate(host: $0, allocated: try allocated(on: $0.id)) }
-            return try PlacementChoice.choose(need, among: candidates)
+            return try PlacementChoice.choose(need, among: candidates())
         }
         let host = try resolveHost(wanted)
         let candidate = Candidate(host: host, allocated: try allocated(on: host.id))
@@ -96,7 +98,9 @@ extension Fault {
         let possible =
             switch vm.state {
             case .created, .stopped, .crashed: "It can be started or deleted."
-            case .starting, .running, .paused, .unknown: "It can be stopped or deleted."
+            case .running: "It can be paused, reset, stopped or deleted."
+            case .paused: "It can be resumed, stopped or deleted."
+            case .starting, .pausing, .resuming, .rebooting, .unknown: "It can be stopped or deleted."
             case .stopping: "It can be stopped with a stronger mode, or deleted."
             case .destroying: "It is being deleted."
             case .destroyed: "It is deleted."

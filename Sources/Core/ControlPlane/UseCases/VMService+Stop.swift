@@ -89,7 +89,7 @@ extension Transaction {
     fileprivate func supersede(_ vm: VM, withStop mode: StopMode) throws {
         guard let id = vm.operation, let job = try job(id), !job.state.isEnded else { return }
         switch job.kind {
-        case .startOperation: break
+        case .startOperation, .pauseOperation, .resumeOperation, .resetOperation: break
         case .stopOperation:
             guard mode > (job.payload.mode ?? .grace) else { return try checkIdle(vm) }
         case .destroyOperation, .stopVM, .destroyVM: return try checkIdle(vm)
@@ -104,13 +104,16 @@ extension Transaction {
         return host.libvirtAnswers ? nil : .libvirtUnavailable
     }
 
-    func unreachable(_ host: HostID, _ reason: WaitReason, _ verb: String) throws -> Fault {
+    func unreachable(
+        _ host: HostID, _ reason: WaitReason, _ verb: String, isDeferrable: Bool = true
+    ) throws -> Fault {
         let name = try hostName(host)
+        let later = isDeferrable ? ", or let the \(verb) wait for it with --defer." : "."
         return switch reason {
         case .libvirtUnavailable:
             Fault(
                 .unavailable, .libvirtUnavailable, "libvirt on host \(name) does not answer.",
-                hint: "Start libvirtd there, or let the \(verb) wait for it with --defer.")
+                hint: "Start libvirtd there\(later)")
         case .hostDeleted:
             Fault(
                 .conflict, .hostDeleted, "Host \(name) was deleted while the VM was placed there: nobody can be asked.",
@@ -118,7 +121,7 @@ extension Transaction {
         case .hostDisconnected, .outcomeUnknown:
             Fault(
                 .unavailable, .hostUnreachable, "Host \(name) cannot be reached.",
-                hint: "Try again when it is back, or let the \(verb) wait for it with --defer.")
+                hint: "Try again when it is back\(later)")
         }
     }
 }

@@ -12,13 +12,7 @@ package struct VMService: Sendable {
     /// Records a VM; `start` brings it to life.
     package func create(_ new: NewVM, by caller: Caller) async throws -> VMView {
         let name = try Name.checked(new.name)
-        guard Self.cpuLimits.contains(new.cpus) else {
-            throw Fault.invalid("cpus", "must be from \(Self.cpuLimits.lowerBound) to \(Self.cpuLimits.upperBound).")
-        }
-        guard Self.memoryLimits.contains(new.memory) else {
-            throw Fault.invalid(
-                "memory", "must be from \(Self.memoryLimits.lowerBound) to \(Self.memoryLimits.upperBound) MiB.")
-        }
+        try Self.check(cpus: new.cpus, memory: new.memory)
         let id = VMID(from: context.ids)
         return try await context.database.write("vm.create") { tx in
             if let earlier = try tx.remembered(caller) { return try tx.view(of: tx.resolveVM(earlier)) }
@@ -37,6 +31,16 @@ package struct VMService: Sendable {
                     kind: "vm.created", vm: id, message: "VM \(name) is created.", principal: caller.principal.name))
             try tx.remember(caller, resource: id.rawValue)
             return VMView(vm: vm, conflicts: [])
+        }
+    }
+
+    /// Throws unless a VM may have this size.
+    static func check(cpus: Int, memory: Int) throws(Fault) {
+        guard cpuLimits.contains(cpus) else {
+            throw Fault.invalid("cpus", "must be from \(cpuLimits.lowerBound) to \(cpuLimits.upperBound).")
+        }
+        guard memoryLimits.contains(memory) else {
+            throw Fault.invalid("memory", "must be from \(memoryLimits.lowerBound) to \(memoryLimits.upperBound) MiB.")
         }
     }
 

@@ -3,12 +3,14 @@ package enum HostCommand: Hashable, Sendable {
     case start(StartVMCommand)
     case stop(StopVMCommand)
     case destroy(DestroyVMCommand)
+    case control(ControlVMCommand)
 
     package var vm: VMID {
         switch self {
         case .start(let command): command.vm
         case .stop(let command): command.vm
         case .destroy(let command): command.vm
+        case .control(let command): command.vm
         }
     }
 
@@ -17,6 +19,7 @@ package enum HostCommand: Hashable, Sendable {
         case .start(let command): command.epoch
         case .stop(let command): command.epoch
         case .destroy(let command): command.epoch
+        case .control(let command): command.epoch
         }
     }
 
@@ -25,6 +28,7 @@ package enum HostCommand: Hashable, Sendable {
         case .start: "start"
         case .stop: "stop"
         case .destroy: "destroy"
+        case .control(let command): command.control.rawValue
         }
     }
 }
@@ -95,6 +99,19 @@ package struct DestroyVMCommand: Hashable, Sendable {
     }
 }
 
+/// Pauses, resumes or resets the domain of `epoch` and of no other.
+package struct ControlVMCommand: Hashable, Sendable {
+    package let vm: VMID
+    package let epoch: Epoch
+    package let control: GuestControl
+
+    package init(vm: VMID, epoch: Epoch, control: GuestControl) {
+        self.vm = vm
+        self.epoch = epoch
+        self.control = control
+    }
+}
+
 /// What a command achieved, as the agent tells it.
 package struct CommandResult: Hashable, Sendable, Codable {
     package let effect: Effect
@@ -107,6 +124,9 @@ package struct CommandResult: Hashable, Sendable, Codable {
         /// No domain, and libvirt did answer; what the VM held on the host is cleaned up all the same.
         case notFound
         case destroyed
+        case paused
+        case resumed
+        case reset
     }
 
     package init(effect: Effect, sequence: Int64) {

@@ -66,6 +66,9 @@ package struct Job: Hashable, Sendable {
 package enum JobKind: String, CaseIterable, Sendable, Codable {
     case startOperation = "operation.start"
     case stopOperation = "operation.stop"
+    case pauseOperation = "operation.pause"
+    case resumeOperation = "operation.resume"
+    case resetOperation = "operation.reset"
     case destroyOperation = "operation.destroy"
     case stopVM = "stop-vm"
     case destroyVM = "destroy-vm"
@@ -74,7 +77,8 @@ package enum JobKind: String, CaseIterable, Sendable, Codable {
 
     package var purpose: Purpose {
         switch self {
-        case .startOperation, .stopOperation, .destroyOperation: .operation
+        case .startOperation, .stopOperation, .pauseOperation, .resumeOperation, .resetOperation, .destroyOperation:
+            .operation
         case .stopVM, .destroyVM: .gc
         }
     }
@@ -84,10 +88,32 @@ package enum JobKind: String, CaseIterable, Sendable, Codable {
         switch self {
         case .startOperation: "start"
         case .stopOperation: "stop"
+        case .pauseOperation: "pause"
+        case .resumeOperation: "resume"
+        case .resetOperation: "reset"
         case .destroyOperation: "destroy"
         case .stopVM: "stop-vm"
         case .destroyVM: "destroy-vm"
         }
+    }
+
+    /// What the operation does to a guest that keeps its domain, if that is what it does.
+    package var control: GuestControl? {
+        switch self {
+        case .pauseOperation: .pause
+        case .resumeOperation: .resume
+        case .resetOperation: .reset
+        case .startOperation, .stopOperation, .destroyOperation, .stopVM, .destroyVM: nil
+        }
+    }
+
+    package init(_ control: GuestControl) {
+        self =
+            switch control {
+            case .pause: .pauseOperation
+            case .resume: .resumeOperation
+            case .reset: .resetOperation
+            }
     }
 
     package static let operations: [JobKind] = allCases.filter { $0.purpose == .operation }
@@ -161,6 +187,9 @@ package enum JobOutcome: String, CaseIterable, Sendable, Codable {
     /// There was no domain to stop, and libvirt said so.
     case notFound = "not-found"
     case destroyed
+    case paused
+    case resumed
+    case reset
     /// The host could not do it now; a GC job will.
     case deferred
     /// The VM has moved on: the record was left alone.

@@ -66,8 +66,8 @@ package struct VM: Hashable, Sendable {
         }
         switch event {
         case .started, .seen: next.domainSeen = true
-        case .startGranted, .startRefused, .stopRequested, .stopGivenUp, .stopped, .gone, .hostLost, .hostAnswers,
-            .fenced, .destroyRequested, .destroyed:
+        case .startGranted, .startRefused, .stopRequested, .stopGivenUp, .controlRequested, .controlled,
+            .controlGivenUp, .stopped, .gone, .hostLost, .hostAnswers, .fenced, .destroyRequested, .destroyed:
             break
         }
         return next

@@ -5,6 +5,8 @@ extension VMState {
         case .created, .stopped, .crashed: try afterAtRest(event)
         case .starting(let placement): try afterStarting(event, placement)
         case .running(let placement), .paused(let placement): try afterUp(event, placement)
+        case .pausing(let placement), .resuming(let placement), .rebooting(let placement):
+            try afterControl(event, placement)
         case .stopping(let placement, let waiting): try afterStopping(event, placement, waiting)
         case .unknown(let placement, let reason): try afterUnknown(event, placement, reason)
         case .destroying(let placement, let waiting): try afterDestroying(event, placement, waiting)
@@ -16,8 +18,8 @@ extension VMState {
         switch event {
         case .startGranted(let placement): .starting(placement)
         case .destroyRequested: .destroying(nil, waiting: nil)
-        case .started, .startRefused, .stopRequested, .stopGivenUp, .stopped, .seen, .gone, .hostLost, .hostAnswers,
-            .fenced, .destroyed:
+        case .started, .startRefused, .stopRequested, .stopGivenUp, .controlRequested, .controlled, .controlGivenUp,
+            .stopped, .seen, .gone, .hostLost, .hostAnswers, .fenced, .destroyed:
             throw IllegalTransition(state: self, event: event)
         }
     }
@@ -34,15 +36,17 @@ extension VMState {
         case .hostAnswers: self
         case .fenced: .stopped(.hostFenced)
         case .destroyRequested: .destroying(placement, waiting: nil)
-        case .startGranted, .stopGivenUp, .destroyed: throw IllegalTransition(state: self, event: event)
+        case .startGranted, .stopGivenUp, .controlRequested, .controlled, .controlGivenUp, .destroyed:
+            throw IllegalTransition(state: self, event: event)
         }
     }
 
     private func afterUp(_ event: VMEvent, _ placement: Placement) throws(IllegalTransition) -> VMState {
         switch event {
         // A report of the domain can overtake the start's own answer, and may know better that it is paused.
-        case .started, .hostAnswers: self
-        case .seen(let seen): .up(seen, placement)
+        case .started, .hostAnswers, .controlGivenUp: self
+        case .seen(let seen), .controlled(let seen): .up(seen, placement)
+        case .controlRequested(let control): try afterRequest(control, event, placement)
         case .gone(let cause): .down(cause)
         case .stopped(let cause): .stopped(cause)
         case .stopRequested: .stopping(placement, waiting: nil)
@@ -50,6 +54,35 @@ extension VMState {
         case .fenced: .stopped(.hostFenced)
         case .destroyRequested: .destroying(placement, waiting: nil)
         case .startGranted, .startRefused, .stopGivenUp, .destroyed:
+            throw IllegalTransition(state: self, event: event)
+        }
+    }
+
+    private func afterRequest(
+        _ control: GuestControl, _ event: VMEvent, _ placement: Placement
+    ) throws(IllegalTransition) -> VMState {
+        let isPaused = label == .paused
+        return switch control {
+        case .pause where !isPaused: .pausing(placement)
+        case .resume where isPaused: .resuming(placement)
+        case .reset where !isPaused: .rebooting(placement)
+        case .pause, .resume, .reset: throw IllegalTransition(state: self, event: event)
+        }
+    }
+
+    private func afterControl(_ event: VMEvent, _ placement: Placement) throws(IllegalTransition) -> VMState {
+        switch event {
+        // Reports cannot tell what was before the command from what came of it: its answer decides.
+        case .started, .seen, .hostAnswers: self
+        case .controlled(let seen): .up(seen, placement)
+        case .controlGivenUp: .unknown(placement, .outcomeUnknown)
+        case .gone(let cause): .down(cause)
+        case .stopped(let cause): .stopped(cause)
+        case .stopRequested: .stopping(placement, waiting: nil)
+        case .hostLost(let reason): .unknown(placement, reason)
+        case .fenced: .stopped(.hostFenced)
+        case .destroyRequested: .destroying(placement, waiting: nil)
+        case .startGranted, .startRefused, .stopGivenUp, .controlRequested, .destroyed:
             throw IllegalTransition(state: self, event: event)
         }
     }
@@ -65,10 +98,11 @@ extension VMState {
         case .gone(let cause): .stopped(cause.whileStopping)
         case .stopRequested: .stopping(placement, waiting: waiting)
         case .stopGivenUp: .unknown(placement, waiting ?? .outcomeUnknown)
+        case .controlled, .controlGivenUp: self
         case .hostLost(let reason): .stopping(placement, waiting: reason)
         case .fenced: .stopped(.hostFenced)
         case .destroyRequested: .destroying(placement, waiting: waiting)
-        case .startGranted, .destroyed: throw IllegalTransition(state: self, event: event)
+        case .startGranted, .controlRequested, .destroyed: throw IllegalTransition(state: self, event: event)
         }
     }
 
@@ -77,7 +111,8 @@ extension VMState {
     ) throws(IllegalTransition) -> VMState {
         switch event {
         case .started: .running(placement)
-        case .seen(let seen): .up(seen, placement)
+        case .seen(let seen), .controlled(let seen): .up(seen, placement)
+        case .controlGivenUp: self
         case .startRefused: .stopped(.startFailed)
         case .gone(let cause): .down(cause)
         case .stopped(let cause): .stopped(cause)
@@ -87,7 +122,8 @@ extension VMState {
         case .hostAnswers: .unknown(placement, .outcomeUnknown)
         case .fenced: .stopped(.hostFenced)
         case .destroyRequested: .destroying(placement, waiting: reason)
-        case .startGranted, .stopGivenUp, .destroyed: throw IllegalTransition(state: self, event: event)
+        case .startGranted, .stopGivenUp, .controlRequested, .destroyed:
+            throw IllegalTransition(state: self, event: event)
         }
     }
 
@@ -100,10 +136,10 @@ extension VMState {
         case .startRefused, .stopped, .gone: .destroying(nil, waiting: nil)
         // Only leftovers remain, and a GC job owns them.
         case .fenced: .destroyed
-        case .stopRequested, .destroyRequested: self
+        case .stopRequested, .destroyRequested, .controlled, .controlGivenUp: self
         case .hostLost(let reason): .destroying(placement, waiting: reason)
         case .destroyed: .destroyed
-        case .startGranted, .stopGivenUp: throw IllegalTransition(state: self, event: event)
+        case .startGranted, .stopGivenUp, .controlRequested: throw IllegalTransition(state: self, event: event)
         }
     }
 

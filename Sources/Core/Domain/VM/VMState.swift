@@ -10,6 +10,11 @@ package enum VMState: Hashable, Sendable {
     case running(Placement)
     /// The host confirmed that the domain exists and its CPUs are halted.
     case paused(Placement)
+    /// A pause was accepted and its effect is not confirmed. Its answer moves it on, as with the next two.
+    case pausing(Placement)
+    case resuming(Placement)
+    /// A reset was accepted: the guest boots anew in the same domain.
+    case rebooting(Placement)
     /// A stop was accepted and its effect is not confirmed; `waiting` says why it cannot be now.
     case stopping(Placement, waiting: WaitReason?)
     /// No domain runs. `start` or `destroy` moves it on.
@@ -26,8 +31,9 @@ package enum VMState: Hashable, Sendable {
     /// Where the VM's domain may exist now.
     package var placement: Placement? {
         switch self {
-        case .starting(let placement), .running(let placement), .paused(let placement),
-            .stopping(let placement, _), .unknown(let placement, _):
+        case .starting(let placement), .running(let placement), .paused(let placement), .pausing(let placement),
+            .resuming(let placement), .rebooting(let placement), .stopping(let placement, _),
+            .unknown(let placement, _):
             placement
         case .destroying(let placement, _): placement
         case .created, .stopped, .crashed, .destroyed: nil
@@ -40,7 +46,8 @@ package enum VMState: Hashable, Sendable {
         case .stopping(_, let reason): reason
         case .unknown(_, let reason): reason
         case .destroying(_, let reason): reason
-        case .created, .starting, .running, .paused, .stopped, .crashed, .destroyed: nil
+        case .created, .starting, .running, .paused, .pausing, .resuming, .rebooting, .stopped, .crashed, .destroyed:
+            nil
         }
     }
 
@@ -48,7 +55,9 @@ package enum VMState: Hashable, Sendable {
     package var cause: StopCause? {
         switch self {
         case .stopped(let cause), .crashed(let cause): cause
-        case .created, .starting, .running, .paused, .stopping, .unknown, .destroying, .destroyed: nil
+        case .created, .starting, .running, .paused, .pausing, .resuming, .rebooting, .stopping, .unknown,
+            .destroying, .destroyed:
+            nil
         }
     }
 
@@ -58,6 +67,9 @@ package enum VMState: Hashable, Sendable {
         case .starting: .starting
         case .running: .running
         case .paused: .paused
+        case .pausing: .pausing
+        case .resuming: .resuming
+        case .rebooting: .rebooting
         case .stopping: .stopping
         case .stopped: .stopped
         case .crashed: .crashed
@@ -69,7 +81,8 @@ package enum VMState: Hashable, Sendable {
 
     /// The state's public name.
     package enum Label: String, CaseIterable, Sendable, Codable {
-        case created, starting, running, paused, stopping, stopped, crashed, unknown, destroying, destroyed
+        case created, starting, running, pausing, paused, resuming, rebooting, stopping, stopped, crashed, unknown
+        case destroying, destroyed
     }
 }
 
@@ -116,6 +129,11 @@ package enum VMEvent: Hashable, Sendable {
     case stopRequested
     /// A stop ended without effect; what the domain does now has to be asked.
     case stopGivenUp
+    case controlRequested(GuestControl)
+    /// The host answered that the guest was paused, resumed or reset, and is so since.
+    case controlled(SeenAs)
+    /// A pause, resume or reset ended without a result that can be relied on.
+    case controlGivenUp
     /// The host answered a stop: no domain of the present placement runs, and none can any more.
     case stopped(StopCause)
     /// A report: the domain of the present placement exists.

@@ -16,6 +16,8 @@ package protocol Hypervisor: Sendable {
     func start(_ spec: DomainSpec) async throws(HypervisorError)
     /// Presses the guest's power button (ACPI); returns at once.
     func pressPowerButton(of vm: VMID) async throws(HypervisorError)
+    /// Pauses, resumes or resets the domain; a guest that is so already stays so. `noDomain` when there is none.
+    func control(_ control: GuestControl, of vm: VMID) async throws(HypervisorError)
     /// Ends the domain at once. `noDomain` when there is none.
     func cutPower(of vm: VMID) async throws(HypervisorError)
     /// The QEMU process of `vm` as it is at this moment, found without libvirt; nil when there is none.

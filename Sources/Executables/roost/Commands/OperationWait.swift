@@ -87,6 +87,9 @@ struct OperationWait {
         case "stopped": "Stopped \(vm)."
         case "not-found": "\(vm) is stopped: \(host) has no domain of it."
         case "destroyed": "Deleted \(vm)."
+        case "paused": "Paused \(vm)."
+        case "resumed": "Resumed \(vm)."
+        case "reset": "Reset \(vm)."
         case let outcome: "The \(operation.kind) of \(vm) has ended: \(outcome ?? operation.state)."
         }
     }

@@ -5,7 +5,10 @@ import ArgumentParser
 struct VMCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "vm", abstract: "Virtual machines.",
-        subcommands: [Create.self, List.self, Show.self, Start.self, Stop.self, Delete.self, Console.self])
+        subcommands: [
+            Create.self, List.self, Show.self, Start.self, Stop.self, Pause.self, Resume.self, Reset.self, Delete.self,
+            Console.self,
+        ])
 
     struct Create: AsyncParsableCommand {
         static let configuration = CommandConfiguration(abstract: "Create a VM, and start it.")
@@ -16,6 +19,8 @@ struct VMCommand: AsyncParsableCommand {
         @Option(help: "Its memory in MiB.", transform: Positive.init(argument:)) var memory = Positive(512)
         @Option(help: "The host to start it on; Roost chooses one otherwise.") var host: Reference?
         @Flag(name: .customLong("no-start"), help: "Create it only.") var isLeftStopped = false
+        @Flag(help: "Create nothing; say where it would start, and what speaks against each other host.") var plan =
+            false
         @OptionGroup var wait: WaitOptions
         @OptionGroup var connection: ConnectionOptions
         @OptionGroup var output: OutputOptions
@@ -28,6 +33,7 @@ struct VMCommand: AsyncParsableCommand {
 
         func run() async throws {
             try await Session.run(connection, output) { session in
+                if plan { return try await showPlan(session) }
                 let created = try await session.client.createVM(
                     CreateVMRequest(name: name.text, image: image.text, cpus: cpus.value, memory: memory.value))
                 if isLeftStopped {
@@ -40,6 +46,16 @@ struct VMCommand: AsyncParsableCommand {
                 } catch let failure as CommandFailure where failure.status != .timedOut {
                     throw failure.adding(hint: leftoverHint)
                 }
+            }
+        }
+
+        private func showPlan(_ session: Session) async throws {
+            let request = PlanPlacementRequest(cpus: cpus.value, memory: memory.value)
+            let plan = try await session.client.planPlacement(request)
+            let chosen = plan.value.hosts.first { $0.id == plan.value.host }
+            try session.printer.plan(plan, chosen: chosen)
+            guard chosen != nil else {
+                throw CommandFailure(.conflict, "No host can take \(name.text) now.", hint: "see why of each above")
             }
         }
 

@@ -1,0 +1,65 @@
+import Domain
+
+extension CommandRunner {
+    /// Pauses, resumes or resets the domain of the command's epoch.
+    func run(_ command: ControlVMCommand, _ run: Run) async throws -> CommandOutcome {
+        let (vm, epoch, control) = (command.vm, command.epoch, command.control)
+        switch try await firstVerdict(vm, epoch, run) {
+        case .other(let found):
+            try raise(vm, highest: found)
+            return .rejected(EpochGuard.stale(vm, epoch, "a domain of epoch \(found) runs here"))
+        case .unreadable: return .rejected(unreadable(vm))
+        case .absent:
+            return .rejected(Fault(.conflict, .domainNotFound, "There is no domain of VM \(vm) on this host."))
+        case .match: break
+        }
+        let kind = BegunCommand.Kind(control)
+        if run.isResumed { return controlOutcome(of: kind, try await domainOnceVisible(vm), run) }
+        try journal.begin(run.id, BegunCommand(kind: kind, vm: vm, epoch: epoch))
+        await faults.reach("agent-\(control.rawValue).before-libvirt")
+        do throws(HypervisorError) {
+            try await hypervisor.control(control, of: vm)
+        } catch {
+            guard case .unreachable = error else { return .failed(error.fault) }
+            return controlOutcome(of: kind, try await domainOnceVisible(vm), run)
+        }
+        await faults.reach("agent-\(control.rawValue).after-libvirt")
+        return run.done(control.effect)
+    }
+
+    /// How a command of `kind` ended whose answer was lost here, as far as the domain shows it. It is not done again: a guest
+    /// that was reset or resumed once may have gone on since.
+    func controlOutcome(of kind: BegunCommand.Kind, _ domain: ObservedDomain?, _ run: Run) -> CommandOutcome {
+        switch (kind, domain?.state) {
+        case (.pause, .paused): run.done(.paused)
+        case (.resume, .running): run.done(.resumed)
+        default:
+            .failed(
+                Fault(
+                    .unavailable, .commandFailed,
+                    "The \(kind.rawValue) was cut short, and whether it took effect cannot be seen.",
+                    hint: "Look at the guest, and ask again if need be."))
+        }
+    }
+
+    private func domainOnceVisible(_ vm: VMID) async throws(CancellationError) -> ObservedDomain? {
+        while true {
+            do throws(HypervisorError) { return try await hypervisor.domain(of: vm) } catch {
+                logger.warning(
+                    "libvirt does not answer; a command waits for it", metadata: ["vm": "\(vm)", "error": "\(error)"])
+            }
+            try await pause(retryInterval)
+        }
+    }
+}
+
+extension BegunCommand.Kind {
+    fileprivate init(_ control: GuestControl) {
+        self =
+            switch control {
+            case .pause: .pause
+            case .resume: .resume
+            case .reset: .reset
+            }
+    }
+}

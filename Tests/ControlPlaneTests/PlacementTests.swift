@@ -1,0 +1,66 @@
+import ControlPlane
+import Domain
+import Testing
+
+@Suite struct PlacementTests {
+    private func candidate(
+        _ name: String, free: Int, cpus: Int = 4, state: Host.AdminState = .enabled,
+        connection: Host.Connection = .connected, libvirtAnswers: Bool = true
+    ) -> Candidate {
+        let facts = HostFacts(
+            cpus: cpus, memory: free + 100, agentVersion: "1",
+            hypervisor: HypervisorFacts(domainType: "kvm", reason: "", libvirtVersion: "", qemuVersion: ""),
+            pool: PoolID(trusted: "99999999-0000-4000-8000-000000000001"))
+        let host = Host(
+            id: HostID(from: Names(name)), name: name, state: state, connection: connection,
+            libvirtAnswers: libvirtAnswers, facts: facts, createdAt: Timestamp(milliseconds: 0),
+            updatedAt: Timestamp(milliseconds: 0))
+        return Candidate(host: host, allocated: Allocation(cpus: 0, memory: 100))
+    }
+
+    private struct Names: IDSource {
+        let name: String
+        init(_ name: String) { self.name = name }
+        func uuid() -> String {
+            let digits = String(name.utf8.reduce(0) { $0 * 256 + Int($1) }, radix: 16)
+            return "aaaaaaaa-0000-4000-8000-" + String(repeating: "0", count: 12 - digits.count) + digits
+        }
+    }
+
+    @Test func `the best host comes first, and each other has its reason`() throws {
+        let candidates = [
+            candidate("full", free: 10), candidate("off", free: 900, state: .disabled), candidate("b", free: 500),
+            candidate("gone", free: 900, connection: .disconnected), candidate("a", free: 500),
+            candidate("blind", free: 900, libvirtAnswers: false), candidate("small", free: 900, cpus: 1),
+            candidate("best", free: 600),
+        ]
+        let need = PlacementNeed(cpus: 2, memory: 128, pool: nil)
+        let verdicts = PlacementChoice.verdicts(need, on: candidates)
+        #expect(verdicts.map(\.candidate.host.name) == ["best", "a", "b", "blind", "full", "gone", "off", "small"])
+        #expect(verdicts.prefix(3).allSatisfy { $0.refusal == nil })
+        #expect(
+            verdicts.dropFirst(3).map { $0.refusal?.code } == [
+                .libvirtUnavailable, .noCapacity, .hostUnreachable, .invalidState, .noCapacity,
+            ])
+        #expect(try PlacementChoice.choose(need, among: candidates).name == "best")
+    }
+
+    @Test func `when none can take it, what speaks against each is said`() throws {
+        let candidates = [candidate("off", free: 900, state: .disabled), candidate("full", free: 10)]
+        let need = PlacementNeed(cpus: 1, memory: 128, pool: nil)
+        let fault = try #require(throws: Fault.self) { try PlacementChoice.choose(need, among: candidates) }
+        #expect(fault.code == .noCapacity)
+        #expect(fault.hint?.contains("full: ") == true)
+        #expect(fault.hint?.contains("off: ") == true)
+    }
+
+    @Test func `a plan places nothing`() async throws {
+        let rig = try await Rig()
+        try await rig.connect(rigHostA)
+        let verdicts = try await rig.vms.plan(cpus: 1, memory: 128)
+        #expect(verdicts.map(\.candidate.host.name) == ["a", "b"])
+        #expect(verdicts.map { $0.refusal == nil } == [true, false])
+        #expect(try await rig.hostService.host("a").allocated.memory == 0)
+        await #expect(throws: Fault.self) { try await rig.vms.plan(cpus: 0, memory: 128) }
+    }
+}

@@ -1,0 +1,72 @@
+import APIContract
+import Foundation
+import Testing
+
+extension EndToEnd {
+    /// Guests that keep their domain: pause, resume, reset.
+    @Suite(.serialized) struct Control {
+        @Test func `a paused guest stands still, a resumed one goes on, a reset one boots anew`() async throws {
+            let bench = try await EndToEnd.bench()
+            let vm = try await bench.runningVM("held", on: "h1")
+            let pid = try await bench("qemu", "h1", vm.id, "pid").out
+            try await bench.console(of: "held", says: "tick 2")
+
+            try await bench.roost("vm", "pause", "held")
+            #expect(try await bench.vm("held").state == "paused")
+            #expect(try await bench("virsh", "h1", "domstate", vm.id).out.contains("paused"))
+            let still = try await bench.tryRoost("vm", "console", "held", "--log").out
+            let again = try await bench.tryRoost("vm", "pause", "held")
+            #expect(again.status == 4)
+            #expect(again.err.contains("It can be resumed"))
+
+            try await bench.roost("vm", "resume", "held")
+            #expect(try await bench.vm("held").state == "running")
+            let last = still.split(whereSeparator: \.isNewline).compactMap { line in
+                line.hasPrefix("tick ") ? Int(line.dropFirst(5)) : nil
+            }.last
+            let next = try #require(last) + 1
+            try await bench.console(of: "held", says: "tick \(next)")
+
+            try await bench.roost("vm", "reset", "held")
+            try await until("the guest boots anew", limit: 60) {
+                let log = try await bench.tryRoost("vm", "console", "held", "--log").out
+                return log.components(separatedBy: "roost guest: up").count == 3
+            }
+            let after = try await bench.vm("held")
+            #expect(after.state == "running")
+            #expect(after.epoch == vm.epoch)
+            #expect(try await bench("qemu", "h1", vm.id, "pid").out == pid)
+            try await bench.roost("vm", "delete", "held")
+            #expect(try await bench.tryRoost("vm", "pause", "held").status == 3)
+        }
+
+        @Test func `somebody's own suspend is seen, and a resume of Roost's ends it`() async throws {
+            let bench = try await EndToEnd.bench()
+            let vm = try await bench.runningVM("byhand", on: "h1")
+            try await bench("virsh", "h1", "suspend", vm.id)
+            try await bench.vm("byhand", becomes: "paused", limit: 5)
+            try await bench.roost("vm", "resume", "byhand")
+            #expect(try await bench("virsh", "h1", "domstate", vm.id).out.contains("running"))
+            try await bench.roost("vm", "delete", "byhand")
+        }
+
+        @Test(arguments: ["before-libvirt", "after-libvirt"])
+        func `the agent dies in a pause: it ends, with the record as the domain is`(point: String) async throws {
+            let bench = try await EndToEnd.bench()
+            let name = "pause-\(point)"
+            let vm = try await bench.runningVM(name, on: "h1")
+            try bench.set("agent-pause.\(point)", "crash", on: "h1")
+            try await bench.roost("vm", "pause", name, "--no-wait")
+            try await until("the agent died", limit: 30) {
+                try await bench("agent", "h1", "status").out.hasPrefix("stopped")
+            }
+            try await bench.vm(name, becomes: "unknown", limit: 5)
+            try await bench.startAgent("h1")
+            try await until("the operation has ended", limit: 20) { try await bench.vm(name).operation == nil }
+            let state = point == "before-libvirt" ? "running" : "paused"
+            try await bench.vm(name, becomes: state, limit: 10)
+            #expect(try await bench("virsh", "h1", "domstate", vm.id).out.contains(state))
+            try await bench.roost("vm", "delete", name)
+        }
+    }
+}
