@@ -22,6 +22,7 @@ import Testing
         try await up(rig)
         let steps: [(GuestControl, JobOutcome, VMState.Label)] = [
             (.pause, .paused, .paused), (.resume, .resumed, .running), (.reset, .reset, .running),
+            (.reboot, .rebooted, .running),
         ]
         for (control, outcome, state) in steps {
             let end = try await ended(try await rig.vms.control("v", control, by: caller), rig)
@@ -31,7 +32,7 @@ import Testing
             #expect(vm.epoch == Epoch(1))
             #expect(vm.operation == nil)
         }
-        #expect(rig.hosts.log.suffix(3) == ["A pause 1", "A resume 1", "A reset 1"])
+        #expect(rig.hosts.log.suffix(4) == ["A pause 1", "A resume 1", "A reset 1", "A reboot 1"])
     }
 
     @Test func `what makes no sense now is refused with what is possible`() async throws {
@@ -41,9 +42,9 @@ import Testing
         try await up(rig)
         let resume = try await #require(throws: Fault.self) { try await rig.vms.control("v", .resume, by: caller) }
         #expect(resume.code == .invalidState)
-        #expect(resume.hint == "It can be paused, reset, stopped or deleted.")
+        #expect(resume.hint == "It can be paused, rebooted, reset, stopped or deleted.")
         _ = try await ended(try await rig.vms.control("v", .pause, by: caller), rig)
-        for control in [GuestControl.pause, .reset] {
+        for control in [GuestControl.pause, .reset, .reboot] {
             let fault = try await #require(throws: Fault.self) { try await rig.vms.control("v", control, by: caller) }
             #expect(fault.code == .invalidState)
             #expect(fault.hint == "It can be resumed, stopped or deleted.")

@@ -54,6 +54,43 @@ import Testing
         #expect(fault.hint?.contains("off: ") == true)
     }
 
+    @Test func `many starts at once never overfill a host, and what is given back can be had again`() async throws {
+        let rig = try await Rig()
+        let engine = rig.startEngine()
+        defer { engine.cancel() }
+        try await rig.connect(rigHostA)
+        let caller = Rig.operatorCaller
+        let names = (0..<40).map { "v\($0)" }
+        for name in names {
+            _ = try await rig.vms.create(NewVM(name: name, image: "tiny", cpus: 1, memory: 1024), by: caller)
+        }
+        let vms = rig.vms
+        let accepted: [String] = try await withThrowingTaskGroup(of: String?.self) { group in
+            for name in names {
+                group.addTask {
+                    do {
+                        _ = try await vms.start(name, on: nil, by: caller)
+                        return name
+                    } catch let fault as Fault {
+                        guard fault.code == .noCapacity else { throw fault }
+                        return nil
+                    }
+                }
+            }
+            return try await group.reduce(into: []) { all, name in if let name { all.append(name) } }
+        }
+        // The host has 8192 MiB.
+        #expect(accepted.count == 8)
+        #expect(try await rig.hostService.host("a").allocated.memory == 8192)
+        let first = try #require(accepted.first)
+        let stop = try await vms.stop(first, StopRequest(mode: .cold), by: caller)
+        _ = try await rig.jobs.wait(for: stop.id.rawValue, atMost: .seconds(10))
+        #expect(try await rig.hostService.host("a").allocated.memory == 7168)
+        let another = try #require(names.first { !accepted.contains($0) })
+        _ = try await vms.start(another, on: nil, by: caller)
+        #expect(try await rig.hostService.host("a").allocated.memory == 8192)
+    }
+
     @Test func `a plan places nothing`() async throws {
         let rig = try await Rig()
         try await rig.connect(rigHostA)

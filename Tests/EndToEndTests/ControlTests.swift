@@ -40,6 +40,34 @@ extension EndToEnd {
             #expect(try await bench.tryRoost("vm", "pause", "held").status == 3)
         }
 
+        @Test func `a reboot is the guest's own, and a deaf guest is reset when its time is up`() async throws {
+            let bench = try await EndToEnd.bench()
+            let guest = try await Guest.build()
+            try await bench.roost(
+                "image", "create", "unmoved", "--kernel", "\(guest)/vmlinuz", "--initrd", "\(guest)/initrd",
+                "--append", "console=ttyS0 roost.ignore-power-button")
+            for (image, seconds) in [("tiny", "60"), ("unmoved", "2")] {
+                let name = "again-\(image)"
+                let vm = try await bench.runningVM(name, on: "h1", image: image)
+                let pid = try await bench("qemu", "h1", vm.id, "pid").out
+                try await bench.console(of: name, says: "tick 2")
+                try await bench.roost("vm", "reboot", name, "--timeout", seconds)
+                try await until("the guest boots anew", limit: 60) {
+                    let log = try await bench.tryRoost("vm", "console", name, "--log").out
+                    return log.components(separatedBy: "roost guest: up").count == 3
+                }
+                #expect(try await bench.vm(name).state == "running")
+                #expect(try await bench.vm(name).epoch == vm.epoch)
+                #expect(try await bench("qemu", "h1", vm.id, "pid").out == pid)
+                // The next power-off is one: nothing of the reboot is left.
+                if image == "tiny" {
+                    try await bench.roost("vm", "stop", name, "--timeout", "60")
+                    #expect(try await bench.vm(name).stopCause == "requested")
+                }
+                try await bench.roost("vm", "delete", name)
+            }
+        }
+
         @Test func `somebody's own suspend is seen, and a resume of Roost's ends it`() async throws {
             let bench = try await EndToEnd.bench()
             let vm = try await bench.runningVM("byhand", on: "h1")

@@ -17,7 +17,7 @@ import Testing
         }
         commands.append(.destroy(DestroyVMCommand(vm: testVM, epoch: Epoch(7), removesDisk: true)))
         commands += GuestControl.allCases.map {
-            .control(ControlVMCommand(vm: testVM, epoch: Epoch(7), control: $0))
+            .control(ControlVMCommand(vm: testVM, epoch: Epoch(7), control: $0, timeout: .seconds(3)))
         }
         commands.append(
             .start(StartVMCommand(vm: testVM, epoch: Epoch(.max), name: "web", cpus: 2, memory: 512, image: image)))

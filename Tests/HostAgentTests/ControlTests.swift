@@ -13,7 +13,42 @@ import Testing
         #expect(outcome.effect == wanted.effect)
         let again = try await host.agent().execute(control(wanted), id: first)
         #expect(again == outcome)
-        #expect(host.with { $0.controlled } == [wanted])
+        // A guest that has no time of its own is reset at once.
+        #expect(host.with { $0.controlled } == [wanted == .reboot ? .reset : wanted])
+    }
+
+    @Test func `a reboot is the guest's own, and a deaf guest is reset when its time is up`() async throws {
+        for (reaction, controlled) in [(FakeHost.Reaction.reboots, []), (.ignores, [GuestControl.reset])] {
+            let host = FakeHost()
+            host.show(now)
+            host.with { $0.guest = { presses in presses == 2 ? reaction : .ignores } }
+            let agent = host.agent()
+            let watch = Task { await agent.run() }
+            defer { watch.cancel() }
+            let isWatching = await eventually { host.with { $0.events } != nil }
+            #expect(isWatching)
+            let command = HostCommand.control(
+                ControlVMCommand(vm: someVM, epoch: now, control: .reboot, timeout: .seconds(20)))
+            let outcome = try await agent.execute(command, id: first)
+            #expect(outcome.effect == .rebooted)
+            #expect(host.with { $0.controlled } == controlled)
+        }
+    }
+
+    @Test func `a stop ends the wait of a reboot`() async throws {
+        host.show(now)
+        let (agent, host) = (host.agent(), host)
+        let command = HostCommand.control(
+            ControlVMCommand(vm: someVM, epoch: now, control: .reboot, timeout: .seconds(3600)))
+        host.with { $0.guest = { _ in .ignores } }
+        async let rebooted = agent.execute(command, id: first)
+        let isPressed = await eventually { host.with { !$0.presses.isEmpty } }
+        #expect(isPressed)
+        let stopped = try await agent.execute(stop(.cold), id: second)
+        #expect(stopped.effect == .stopped)
+        let outcome = try await rebooted
+        #expect(outcome.failure?.code == .superseded)
+        #expect(host.with { $0.controlled.isEmpty })
     }
 
     @Test(arguments: GuestControl.allCases)
@@ -59,6 +94,7 @@ import Testing
             case .pause: .pause
             case .resume: .resume
             case .reset: .reset
+            case .reboot: .reboot
             }
         host.with {
             $0.journal[first] = .begun(BegunCommand(kind: kind, vm: someVM, epoch: now))
@@ -67,7 +103,8 @@ import Testing
         let settlement = await host.agent().settle(first)
         let outcome = try await host.agent().execute(control(wanted), id: first)
         #expect(settlement == .ended(outcome))
-        #expect(wanted == .reset ? outcome.failure != nil : outcome.effect == wanted.effect)
+        let isVisible = wanted == .pause || wanted == .resume
+        #expect(isVisible ? outcome.effect == wanted.effect : outcome.failure != nil)
         #expect(host.with { $0.controlled.isEmpty })
     }
 }

@@ -32,6 +32,12 @@ extension RoostClient {
         try await value(APIRequest(.post, ["vms", vm, "actions", "stop"], body: Self.json(request)))
     }
 
+    /// `timeout` is the guest's own time, in seconds.
+    package func rebootVM(_ vm: String, timeout: Int) async throws(APIFailure) -> Answer<OperationResource> {
+        try await value(
+            APIRequest(.post, ["vms", vm, "actions", "reboot"], body: Self.json(RebootVMRequest(timeout: timeout))))
+    }
+
     /// `action` is `pause`, `resume` or `reset`.
     package func controlVM(_ vm: String, _ action: String) async throws(APIFailure) -> Answer<OperationResource> {
         try await value(APIRequest(.post, ["vms", vm, "actions", action]))

@@ -46,7 +46,7 @@ struct KnownDomains: Sendable {
     mutating func events(after notice: LifecycleNotice, seeing sight: Sight) -> [HypervisorEvent] {
         let vm = notice.vm
         switch notice.kind {
-        case .definition:
+        case .definition, .rebooted:
             return []
         case .endingFromOutside:
             if isKnown(vm) { endingFromOutside.insert(vm) }

@@ -51,15 +51,23 @@ final class LibvirtConnection: @unchecked Sendable {
             virConnectUnregisterCloseCallback(pointer, tellClosed)
             throw error
         }
-        return Subscription(id: id)
+        let rebootTarget = Unmanaged.passRetained(Target(receiver))
+        let rebootID = roost_register_reboot(pointer, tellReboot, rebootTarget.toOpaque(), releaseTarget)
+        guard rebootID >= 0 else {
+            let error = lastError()
+            rebootTarget.release()
+            unsubscribe(Subscription(ids: [id]))
+            throw error
+        }
+        return Subscription(ids: [id, rebootID])
     }
 
-    struct Subscription: Sendable { fileprivate let id: Int32 }
+    struct Subscription: Sendable { fileprivate let ids: [Int32] }
 
     /// Ends the subscription. A connection that is never unsubscribed is never closed.
     func unsubscribe(_ subscription: Subscription) {
         virConnectUnregisterCloseCallback(pointer, tellClosed)
-        virConnectDomainEventDeregisterAny(pointer, subscription.id)
+        for id in subscription.ids { virConnectDomainEventDeregisterAny(pointer, id) }
     }
 
     // MARK: What libvirt shows
@@ -75,7 +83,7 @@ final class LibvirtConnection: @unchecked Sendable {
         }
         var domains: [ObservedDomain] = []
         for index in 0..<Int(count) {
-            guard let domain = list[index], let vm = Self.vm(of: domain) else { continue }
+            guard let domain = list[index], let vm = uuid(of: domain) else { continue }
             do {
                 if let observed = try observe(domain) { domains.append(observed) }
             } catch {
@@ -104,7 +112,7 @@ final class LibvirtConnection: @unchecked Sendable {
 
     /// The domain's state and epoch; nil when it is not active or not Roost's.
     private func observe(_ domain: OpaquePointer) throws(HypervisorError) -> ObservedDomain? {
-        guard let vm = Self.vm(of: domain) else { return nil }
+        guard let vm = uuid(of: domain) else { return nil }
         var state: Int32 = 0
         var reason: Int32 = 0
         guard virDomainGetState(domain, &state, &reason, 0) == 0 else { throw lastError() }
@@ -123,13 +131,6 @@ final class LibvirtConnection: @unchecked Sendable {
         // A copy that somebody made of a domain carries the original's metadata under a new identity.
         let epoch = metadata?.vm == vm ? metadata?.epoch : nil
         return ObservedDomain(vm: vm, epoch: epoch, state: seen)
-    }
-
-    private static func vm(of domain: OpaquePointer) -> VMID? {
-        withUnsafeTemporaryAllocation(of: CChar.self, capacity: Int(VIR_UUID_STRING_BUFLEN)) { buffer in
-            guard let base = buffer.baseAddress, virDomainGetUUIDString(domain, base) == 0 else { return nil }
-            return VMID(String(cString: base))
-        }
     }
 
     /// What an active domain's state means; nil when the domain is not active.
@@ -164,6 +165,7 @@ final class LibvirtConnection: @unchecked Sendable {
                 case .pause: virDomainSuspend(domain)
                 case .resume: virDomainResume(domain)
                 case .reset: virDomainReset(domain, 0)
+                case .reboot: virDomainReboot(domain, VIR_DOMAIN_REBOOT_ACPI_POWER_BTN.rawValue)
                 }
             if result != 0 { throw self.lastErrorOfActive(domain) }
         }
@@ -250,13 +252,20 @@ private func tellLifecycle(
     _ opaque: UnsafeMutableRawPointer?
 ) -> Int32 {
     guard let target = Target.from(opaque), let domain else { return 0 }
-    withUnsafeTemporaryAllocation(of: CChar.self, capacity: Int(VIR_UUID_STRING_BUFLEN)) { buffer in
-        guard let base = buffer.baseAddress, virDomainGetUUIDString(domain, base) == 0,
-            let vm = VMID(String(cString: base))
-        else { return }
-        target.receiver.lifecycle(LifecycleNotice(vm: vm, event: event, detail: detail))
-    }
+    if let vm = uuid(of: domain) { target.receiver.lifecycle(LifecycleNotice(vm: vm, event: event, detail: detail)) }
     return 0
+}
+
+private func tellReboot(_ connection: OpaquePointer?, _ domain: OpaquePointer?, _ opaque: UnsafeMutableRawPointer?) {
+    guard let target = Target.from(opaque), let domain, let vm = uuid(of: domain) else { return }
+    target.receiver.lifecycle(LifecycleNotice(vm: vm, kind: .rebooted))
+}
+
+private func uuid(of domain: OpaquePointer) -> VMID? {
+    withUnsafeTemporaryAllocation(of: CChar.self, capacity: Int(VIR_UUID_STRING_BUFLEN)) { buffer in
+        guard let base = buffer.baseAddress, virDomainGetUUIDString(domain, base) == 0 else { return nil }
+        return VMID(String(cString: base))
+    }
 }
 
 private func tellClosed(_ connection: OpaquePointer?, _ reason: Int32, _ opaque: UnsafeMutableRawPointer?) {

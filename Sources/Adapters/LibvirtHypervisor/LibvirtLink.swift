@@ -236,6 +236,7 @@ final class LibvirtLink: Sendable {
     }
 
     private func judge(_ notice: LifecycleNotice, on connection: LibvirtConnection) {
+        if case .rebooted = notice.kind { return tell([.rebooted(notice.vm)]) }
         let sight: KnownDomains.Sight
         do throws(HypervisorError) {
             sight = try connection.domain(of: notice.vm).map { .present($0) } ?? .absent

@@ -12,6 +12,8 @@ struct LifecycleNotice: Hashable, Sendable {
         /// QEMU was told to end by a signal from outside; the end itself follows.
         case endingFromOutside
         case stopped(StopCause)
+        /// The guest booted anew; the domain is the same.
+        case rebooted
         /// The domain's definition changed; nothing runs more or less for that.
         case definition
     }

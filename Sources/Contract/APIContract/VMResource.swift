@@ -110,3 +110,10 @@ package struct StopVMRequest: Codable, Hashable, Sendable {
         self.expectedEpoch = expectedEpoch
     }
 }
+
+/// The body of `POST /v1/vms/{vm}/actions/reboot`.
+package struct RebootVMRequest: Codable, Hashable, Sendable {
+    package var timeout: Int?
+
+    package init(timeout: Int? = nil) { self.timeout = timeout }
+}

@@ -107,7 +107,9 @@ extension WireControlVMCommand {
             case .pause: .pause
             case .resume: .resume
             case .reset: .reset
+            case .reboot: .reboot
             }
+        timeoutMs = command.timeout.wholeMilliseconds
     }
 }
 
@@ -118,8 +120,12 @@ extension ControlVMCommand {
         case .pause: control = .pause
         case .resume: control = .resume
         case .reset: control = .reset
+        case .reboot: control = .reboot
         case .unspecified, .UNRECOGNIZED: throw UnreadableMessage("control \(wire.control.rawValue)")
         }
-        self.init(vm: try readID(wire.vm, "the command's VM"), epoch: try readEpoch(wire.epoch), control: control)
+        guard wire.timeoutMs >= 0 else { throw UnreadableMessage("a timeout of \(wire.timeoutMs) ms") }
+        self.init(
+            vm: try readID(wire.vm, "the command's VM"), epoch: try readEpoch(wire.epoch), control: control,
+            timeout: .milliseconds(wire.timeoutMs))
     }
 }

@@ -34,6 +34,7 @@ extension WireResult {
             case .paused: .paused
             case .resumed: .resumed
             case .reset: .reset
+            case .rebooted: .rebooted
             }
         sequence = result.sequence
     }
@@ -50,6 +51,7 @@ extension CommandResult {
         case .paused: effect = .paused
         case .resumed: effect = .resumed
         case .reset: effect = .reset
+        case .rebooted: effect = .rebooted
         case .unspecified, .UNRECOGNIZED: throw UnreadableMessage("command effect \(wire.effect.rawValue)")
         }
         self.init(effect: effect, sequence: wire.sequence)

@@ -27,6 +27,7 @@ package final class Agent: AgentInbox {
     private let inventoryInterval: Duration
     private let queues = VMQueues()
     private let claims: CommandClaims
+    private let reboots = Reboots()
     private let sequence: Sequence
     private let state = Mutex(State())
 
@@ -55,7 +56,18 @@ package final class Agent: AgentInbox {
         self.claims = claims
         self.runner = CommandRunner(
             hypervisor: hypervisor, storage: storage, journal: journal, ledger: ledger, time: time, faults: faults,
-            nextSequence: { sequence.next() }, isOvertaken: { claims.isOvertaken($0) }, logger: logger)
+            nextSequence: { sequence.next() }, isOvertaken: { claims.isOvertaken($0) },
+            isEndAwaited: { claims.isEndAwaited($0, $1) }, reboots: { [reboots] in reboots.count(of: $0) },
+            logger: logger)
+    }
+
+    /// Counts how often each guest has booted anew.
+    private final class Reboots: Sendable {
+        private let counts = Mutex<[VMID: Int]>([:])
+
+        func count(of vm: VMID) -> Int { counts.withLock { $0[vm] ?? 0 } }
+        func note(_ vm: VMID) { counts.withLock { $0[vm, default: 0] += 1 } }
+        func forget(_ vm: VMID) { counts.withLock { $0[vm] = nil } }
     }
 
     /// Numbers what the agent sees, in the order it sees it.
@@ -90,10 +102,14 @@ package final class Agent: AgentInbox {
                 case .changed(let vm, let epoch?, let domain):
                     let number = sequence.next()
                     // Before the server hears of it: whatever it decides then, the domain stays gone.
-                    if !domain.isLive { close(vm, epoch) }
+                    if !domain.isLive {
+                        close(vm, epoch)
+                        reboots.forget(vm)
+                    }
                     report(.domainChanged(vm, epoch, domain, sequence: number))
                 case .changed(_, nil, _):
                     await reportInventory()
+                case .rebooted(let vm): reboots.note(vm)
                 case .connected:
                     await reportInventory()
                     // What libvirt can do may take it long to tell; its events must not wait for that.

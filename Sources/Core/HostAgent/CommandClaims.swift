@@ -41,13 +41,18 @@ final class CommandClaims: Sendable {
     }
 
     /// Whether a later wish to end the same epoch's domain, which asks no guest, waits behind `stop`.
-    func isOvertaken(_ stop: StopVMCommand) -> Bool {
+    func isOvertaken(_ stop: StopVMCommand) -> Bool { isOvertaken(stop.vm, stop.epoch, by: { $0 > stop.mode }) }
+
+    /// Whether a wish to end the epoch's domain waits.
+    func isEndAwaited(_ vm: VMID, _ epoch: Epoch) -> Bool { isOvertaken(vm, epoch, by: { _ in true }) }
+
+    private func isOvertaken(_ vm: VMID, _ epoch: Epoch, by isStronger: (StopMode) -> Bool) -> Bool {
         state.withLock { state in
-            (state.present[stop.vm] ?? []).contains { other in
+            (state.present[vm] ?? []).contains { other in
                 switch other {
                 case .start, .control: false
-                case .stop(let other): other.epoch == stop.epoch && other.mode > stop.mode
-                case .destroy(let other): other.epoch == stop.epoch
+                case .stop(let other): other.epoch == epoch && isStronger(other.mode)
+                case .destroy(let other): other.epoch == epoch
                 }
             }
         }

@@ -15,17 +15,23 @@ struct CommandRunner: Sendable {
     let nextSequence: @Sendable () -> Int64
     /// Whether a stronger wish for the same epoch waits behind the stop.
     let isOvertaken: @Sendable (StopVMCommand) -> Bool
+    /// Whether a wish to end the domain of the VM's epoch waits behind the command.
+    let isEndAwaited: @Sendable (VMID, Epoch) -> Bool
+    /// How often the guest has booted anew while this agent watched.
+    let reboots: @Sendable (VMID) -> Int
     let logger: Logger
 
     /// How often a guest that does not react is asked again to power off.
-    private let pressInterval: Duration = .seconds(5)
-    private let pollInterval: Duration = .milliseconds(100)
+    let pressInterval: Duration = .seconds(5)
+    let pollInterval: Duration = .milliseconds(100)
     let retryInterval: Duration = .milliseconds(500)
 
     init(
         hypervisor: any Hypervisor, storage: any HostStorage, journal: any CommandJournal, ledger: any EpochLedger,
         time: any TimeSource, faults: any FaultPoints, nextSequence: @escaping @Sendable () -> Int64,
-        isOvertaken: @escaping @Sendable (StopVMCommand) -> Bool, logger: Logger
+        isOvertaken: @escaping @Sendable (StopVMCommand) -> Bool,
+        isEndAwaited: @escaping @Sendable (VMID, Epoch) -> Bool, reboots: @escaping @Sendable (VMID) -> Int,
+        logger: Logger
     ) {
         self.hypervisor = hypervisor
         self.storage = storage
@@ -35,6 +41,8 @@ struct CommandRunner: Sendable {
         self.faults = faults
         self.nextSequence = nextSequence
         self.isOvertaken = isOvertaken
+        self.isEndAwaited = isEndAwaited
+        self.reboots = reboots
         self.logger = logger
     }
 
@@ -342,8 +350,8 @@ struct CommandRunner: Sendable {
         case (.stop, .absent):
             try await storage.release(begun.vm)
             outcome = run.done(.stopped)
-        case (.pause, .match), (.resume, .match), (.reset, .match), (.pause, .absent), (.resume, .absent),
-            (.reset, .absent):
+        case (.pause, .match), (.resume, .match), (.reset, .match), (.reboot, .match), (.pause, .absent),
+            (.resume, .absent), (.reset, .absent), (.reboot, .absent):
             outcome = controlOutcome(of: begun.kind, domain, run)
         case (.stop, .match), (.destroy, .match):
             outcome = .failed(
@@ -372,7 +380,7 @@ struct CommandRunner: Sendable {
 
     /// What libvirt shows, waiting for it to answer if it does not: once a command has begun, its end is what libvirt shows
     /// and nothing else. The server's own limit makes such an end unknown, and it asks again.
-    private func verdictOnceVisible(_ vm: VMID, _ epoch: Epoch) async throws(CancellationError) -> EpochGuard.Verdict {
+    func verdictOnceVisible(_ vm: VMID, _ epoch: Epoch) async throws(CancellationError) -> EpochGuard.Verdict {
         while true {
             do throws(HypervisorError) {
                 return EpochGuard.verdict(on: try await hypervisor.domain(of: vm), epoch)

@@ -53,7 +53,7 @@ final class FakeHost: Sendable {
         var events: AsyncStream<HypervisorEvent>.Continuation?
     }
 
-    enum Reaction: Sendable { case ignores, powersOff, restartsAs(Epoch) }
+    enum Reaction: Sendable { case ignores, powersOff, reboots, restartsAs(Epoch) }
 
     let time = ManualTime()
     let gates = Gates()

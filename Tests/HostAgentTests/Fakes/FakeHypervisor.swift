@@ -53,7 +53,7 @@ struct FakeHypervisor: Hypervisor {
             guard state.domains[vm] != nil else { throw .noDomain }
             state.presses.append(now)
             switch state.guest(state.presses.count) {
-            case .ignores: break
+            case .ignores, .reboots: break
             case .powersOff: state.domains[vm] = nil
             case .restartsAs(let epoch): state.domains[vm] = FakeHost.Domain(epoch: epoch)
             }
@@ -71,8 +71,14 @@ struct FakeHypervisor: Hypervisor {
 
     func control(_ control: GuestControl, of vm: VMID) async throws(HypervisorError) {
         let conduct = host.with { $0.controls.isEmpty ? .works : $0.controls.removeFirst() }
+        let now = host.time.monotonic()
         try act("libvirt.control", conduct) { state throws(HypervisorError) in
             guard state.domains[vm] != nil else { throw .noDomain }
+            guard control != .reboot else {
+                state.presses.append(now)
+                if case .reboots = state.guest(state.presses.count) { state.events?.yield(.rebooted(vm)) }
+                return
+            }
             state.domains[vm]?.state = control == .pause ? .paused : .running
             state.controlled.append(control)
         }

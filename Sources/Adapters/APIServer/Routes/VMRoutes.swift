@@ -31,6 +31,8 @@ struct VMRoutes: Sendable {
     private static let timeout = BodyField<Int>.integer(
         "timeout", in: StopRequest.timeoutLimits, of: "seconds",
         "The guest's own time for a graceful stop; 120 by default.")
+    private static let rebootTime = BodyField<Int>.integer(
+        "timeout", in: StopRequest.timeoutLimits, of: "seconds", "The guest's own time; 120 by default.")
     private static let leave = BodyField<Bool>.flag(
         "defer", "Leave it to a GC job when the host cannot be reached or the outcome is unknown.")
     private static let expectedHost = BodyField<String>.reference(
@@ -149,16 +151,19 @@ struct VMRoutes: Sendable {
             switch control {
             case .pause: "Halts the guest's CPUs; its memory stays."
             case .resume: "Lets a paused guest go on."
+            case .reboot: "Asks the guest to boot anew, and resets it when its time is up."
             case .reset: "Presses the guest's reset button: it boots anew in the same domain."
             }
         return Route(
             .post, PathTemplate(stringLiteral: "/v1/vms/{vm}/actions/\(control.rawValue)"),
             named: "\(control.rawValue)VM", summary,
-            query: [OperationAnswer.wait], body: .json(.empty),
+            query: [OperationAnswer.wait],
+            body: .json(control == .reboot ? BodyShape("RebootVMRequest", [Self.rebootTime]) : .empty),
             answer: .json(OperationResource.shape, "The accepted operation.", status: 202),
             faults: [.notFound, .invalidState, .operationInProgress, .hostUnreachable, .libvirtUnavailable]
         ) { call in
-            let job = try await vms.control(call.value("vm"), control, by: call.caller)
+            let timeout = control == .reboot ? try call.body.optional(Self.rebootTime) : nil
+            let job = try await vms.control(call.value("vm"), control, timeout: timeout ?? 120, by: call.caller)
             return try await operations.accepted(job, call)
         }
     }

@@ -13,6 +13,12 @@ static inline int roost_register_lifecycle(virConnectPtr connection, virConnectD
                                             VIR_DOMAIN_EVENT_CALLBACK(callback), opaque, release);
 }
 
+static inline int roost_register_reboot(virConnectPtr connection, virConnectDomainEventGenericCallback callback,
+                                        void *opaque, virFreeCallback release) {
+    return virConnectDomainEventRegisterAny(connection, NULL, VIR_DOMAIN_EVENT_ID_REBOOT,
+                                            VIR_DOMAIN_EVENT_CALLBACK(callback), opaque, release);
+}
+
 // Called by number: glibc has wrappers only since 2.36, and Swift cannot import the variadic syscall(2).
 static inline int roost_pidfd_open(pid_t pid) { return (int)syscall(434, pid, 0U); }
 

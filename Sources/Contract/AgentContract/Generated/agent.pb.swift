@@ -705,6 +705,7 @@ package nonisolated struct WireResult: Sendable {
     case paused // = 5
     case resumed // = 6
     case reset // = 7
+    case rebooted // = 8
     case UNRECOGNIZED(Int)
 
     package init() {
@@ -721,6 +722,7 @@ package nonisolated struct WireResult: Sendable {
       case 5: self = .paused
       case 6: self = .resumed
       case 7: self = .reset
+      case 8: self = .rebooted
       default: self = .UNRECOGNIZED(rawValue)
       }
     }
@@ -735,6 +737,7 @@ package nonisolated struct WireResult: Sendable {
       case .paused: return 5
       case .resumed: return 6
       case .reset: return 7
+      case .rebooted: return 8
       case .UNRECOGNIZED(let i): return i
       }
     }
@@ -749,6 +752,7 @@ package nonisolated struct WireResult: Sendable {
       .paused,
       .resumed,
       .reset,
+      .rebooted,
     ]
 
   }
@@ -1104,7 +1108,7 @@ package nonisolated struct WireDestroyVMCommand: Sendable {
   package init() {}
 }
 
-/// Pauses, resumes or resets the domain of `epoch` and of no other.
+/// Pauses, resumes, resets or reboots the domain of `epoch` and of no other.
 package nonisolated struct WireControlVMCommand: Sendable {
   // SwiftProtobuf.Message conformance is added in an extension below. See the
   // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
@@ -1116,6 +1120,9 @@ package nonisolated struct WireControlVMCommand: Sendable {
 
   package var control: WireControlVMCommand.Control = .unspecified
 
+  /// How long a reboot waits for the guest.
+  package var timeoutMs: Int64 = 0
+
   package var unknownFields = SwiftProtobuf.UnknownStorage()
 
   package nonisolated enum Control: SwiftProtobuf.Enum, Swift.CaseIterable {
@@ -1124,6 +1131,7 @@ package nonisolated struct WireControlVMCommand: Sendable {
     case pause // = 1
     case resume // = 2
     case reset // = 3
+    case reboot // = 4
     case UNRECOGNIZED(Int)
 
     package init() {
@@ -1136,6 +1144,7 @@ package nonisolated struct WireControlVMCommand: Sendable {
       case 1: self = .pause
       case 2: self = .resume
       case 3: self = .reset
+      case 4: self = .reboot
       default: self = .UNRECOGNIZED(rawValue)
       }
     }
@@ -1146,6 +1155,7 @@ package nonisolated struct WireControlVMCommand: Sendable {
       case .pause: return 1
       case .resume: return 2
       case .reset: return 3
+      case .reboot: return 4
       case .UNRECOGNIZED(let i): return i
       }
     }
@@ -1156,6 +1166,7 @@ package nonisolated struct WireControlVMCommand: Sendable {
       .pause,
       .resume,
       .reset,
+      .reboot,
     ]
 
   }
@@ -2288,7 +2299,7 @@ nonisolated extension WireResult: SwiftProtobuf.Message, SwiftProtobuf._MessageI
 }
 
 nonisolated extension WireResult.Effect: SwiftProtobuf._ProtoNameProviding {
-  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{2}\0EFFECT_UNSPECIFIED\0\u{1}EFFECT_STARTED\0\u{1}EFFECT_STOPPED\0\u{1}EFFECT_NOT_FOUND\0\u{1}EFFECT_DESTROYED\0\u{1}EFFECT_PAUSED\0\u{1}EFFECT_RESUMED\0\u{1}EFFECT_RESET\0")
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{2}\0EFFECT_UNSPECIFIED\0\u{1}EFFECT_STARTED\0\u{1}EFFECT_STOPPED\0\u{1}EFFECT_NOT_FOUND\0\u{1}EFFECT_DESTROYED\0\u{1}EFFECT_PAUSED\0\u{1}EFFECT_RESUMED\0\u{1}EFFECT_RESET\0\u{1}EFFECT_REBOOTED\0")
 }
 
 nonisolated extension WireSettlement: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
@@ -2966,7 +2977,7 @@ nonisolated extension WireDestroyVMCommand: SwiftProtobuf.Message, SwiftProtobuf
 
 nonisolated extension WireControlVMCommand: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   package static let protoMessageName: String = _protobuf_package + ".ControlVMCommand"
-  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}vm\0\u{1}epoch\0\u{1}control\0")
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}vm\0\u{1}epoch\0\u{1}control\0\u{3}timeout_ms\0")
 
   package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -2977,6 +2988,7 @@ nonisolated extension WireControlVMCommand: SwiftProtobuf.Message, SwiftProtobuf
       case 1: try { try decoder.decodeSingularStringField(value: &self.vm) }()
       case 2: try { try decoder.decodeSingularInt64Field(value: &self.epoch) }()
       case 3: try { try decoder.decodeSingularEnumField(value: &self.control) }()
+      case 4: try { try decoder.decodeSingularInt64Field(value: &self.timeoutMs) }()
       default: break
       }
     }
@@ -2992,6 +3004,9 @@ nonisolated extension WireControlVMCommand: SwiftProtobuf.Message, SwiftProtobuf
     if self.control != .unspecified {
       try visitor.visitSingularEnumField(value: self.control, fieldNumber: 3)
     }
+    if self.timeoutMs != 0 {
+      try visitor.visitSingularInt64Field(value: self.timeoutMs, fieldNumber: 4)
+    }
     try unknownFields.traverse(visitor: &visitor)
   }
 
@@ -2999,13 +3014,14 @@ nonisolated extension WireControlVMCommand: SwiftProtobuf.Message, SwiftProtobuf
     if lhs.vm != rhs.vm {return false}
     if lhs.epoch != rhs.epoch {return false}
     if lhs.control != rhs.control {return false}
+    if lhs.timeoutMs != rhs.timeoutMs {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }
 }
 
 nonisolated extension WireControlVMCommand.Control: SwiftProtobuf._ProtoNameProviding {
-  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{2}\0CONTROL_UNSPECIFIED\0\u{1}CONTROL_PAUSE\0\u{1}CONTROL_RESUME\0\u{1}CONTROL_RESET\0")
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{2}\0CONTROL_UNSPECIFIED\0\u{1}CONTROL_PAUSE\0\u{1}CONTROL_RESUME\0\u{1}CONTROL_RESET\0\u{1}CONTROL_REBOOT\0")
 }
 
 nonisolated extension WireImageSource: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {

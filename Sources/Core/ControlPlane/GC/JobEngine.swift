@@ -76,6 +76,7 @@ package final class JobEngine: Sendable {
         case .pauseOperation: ControlOperation(context: context, control: .pause)
         case .resumeOperation: ControlOperation(context: context, control: .resume)
         case .resetOperation: ControlOperation(context: context, control: .reset)
+        case .rebootOperation: ControlOperation(context: context, control: .reboot)
         case .destroyOperation: DestroyOperation(context: context)
         case .stopVM: StopVMJob(context: context)
         case .destroyVM: DestroyVMJob(context: context)

@@ -38,7 +38,7 @@ package struct KVMHost: Sendable {
     }
 
     func control(_ message: ControlVMCommand, as command: CommandID) async -> CommandEnd {
-        await sessions.send(.control(message), id: command, to: id, limit: settings.stopLimit)
+        await sessions.send(.control(message), id: command, to: id, limit: settings.stopLimit + message.timeout)
     }
 
     func destroy(_ message: DestroyVMCommand, as command: CommandID) async -> CommandEnd {

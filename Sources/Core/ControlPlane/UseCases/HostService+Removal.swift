@@ -114,7 +114,7 @@ extension Transaction {
         var next = vm
         if vm.operation == job.id { next.operation = nil }
         switch job.kind {
-        case .startOperation, .stopOperation, .pauseOperation, .resumeOperation, .resetOperation:
+        case .startOperation, .stopOperation, .pauseOperation, .resumeOperation, .resetOperation, .rebootOperation:
             try end(job, as: .afterFence(job.kind))
         case .destroyOperation, .destroyVM:
             guard vm.state.label == .destroying else { return }
@@ -173,7 +173,7 @@ extension JobEnd {
         case .destroyOperation, .destroyVM: JobEnd(.succeeded, .destroyed)
         case .startOperation:
             .failed(Fault(.conflict, .hostUnreachable, "The host was fenced before the VM ran."))
-        case .pauseOperation, .resumeOperation, .resetOperation:
+        case .pauseOperation, .resumeOperation, .resetOperation, .rebootOperation:
             .failed(Fault(.conflict, .hostUnreachable, "The host was fenced before it answered."))
         }
     }

@@ -139,7 +139,7 @@ package struct JobExplanation: Sendable {
         switch job.kind {
         case .startOperation:
             "Starts a domain of VM \(vmName) with epoch \(job.epoch) on host \(hostName)."
-        case .pauseOperation, .resumeOperation, .resetOperation:
+        case .pauseOperation, .resumeOperation, .resetOperation, .rebootOperation:
             "Asks host \(hostName) once to \(job.kind.label) the domain of VM \(vmName) with epoch \(job.epoch), and finds "
                 + "out what came of it."
         case .stopVM, .stopOperation:

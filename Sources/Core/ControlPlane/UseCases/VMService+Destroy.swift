@@ -87,7 +87,7 @@ extension Transaction {
     private func supersedeAll(_ vm: VM, at target: Placement) throws {
         for job in try unfinishedJobs(of: vm.id) {
             switch job.kind {
-            case .startOperation, .stopOperation, .pauseOperation, .resumeOperation, .resetOperation:
+            case .startOperation, .stopOperation, .pauseOperation, .resumeOperation, .resetOperation, .rebootOperation:
                 try end(job, as: JobEnd(.superseded, .superseded))
             case .stopVM where job.placement == target: try end(job, as: JobEnd(.cancelled, .vmDestroyed))
             case .stopVM, .destroyVM, .destroyOperation: break

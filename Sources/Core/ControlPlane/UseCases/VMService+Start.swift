@@ -98,7 +98,7 @@ extension Fault {
         let possible =
             switch vm.state {
             case .created, .stopped, .crashed: "It can be started or deleted."
-            case .running: "It can be paused, reset, stopped or deleted."
+            case .running: "It can be paused, rebooted, reset, stopped or deleted."
             case .paused: "It can be resumed, stopped or deleted."
             case .starting, .pausing, .resuming, .rebooting, .unknown: "It can be stopped or deleted."
             case .stopping: "It can be stopped with a stronger mode, or deleted."

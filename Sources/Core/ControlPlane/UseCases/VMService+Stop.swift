@@ -89,7 +89,7 @@ extension Transaction {
     fileprivate func supersede(_ vm: VM, withStop mode: StopMode) throws {
         guard let id = vm.operation, let job = try job(id), !job.state.isEnded else { return }
         switch job.kind {
-        case .startOperation, .pauseOperation, .resumeOperation, .resetOperation: break
+        case .startOperation, .pauseOperation, .resumeOperation, .resetOperation, .rebootOperation: break
         case .stopOperation:
             guard mode > (job.payload.mode ?? .grace) else { return try checkIdle(vm) }
         case .destroyOperation, .stopVM, .destroyVM: return try checkIdle(vm)

@@ -1,6 +1,6 @@
 import Domain
 
-/// Pauses, resumes or resets a guest. It is sent once: what became of a lost answer is found out, and never sent again,
+/// Pauses, resumes, resets or reboots a guest. It is sent once: what became of a lost answer is found out, and never sent again,
 /// because the guest may be another by then.
 struct ControlOperation: Workflow {
     let context: Context
@@ -10,7 +10,8 @@ struct ControlOperation: Workflow {
         guard let session = try await sessionIfWanted(job) else { return try await supersede(job) }
         guard job.attempts == 1 else { return try await findOut(job) }
         await context.faults.reach("\(control.rawValue).before-command")
-        let command = ControlVMCommand(vm: job.vm, epoch: job.epoch, control: control)
+        let command = ControlVMCommand(
+            vm: job.vm, epoch: job.epoch, control: control, timeout: .seconds(job.payload.timeout ?? 0))
         let end = await context.driver(of: job.host).control(command, as: job.command)
         await context.faults.reach("\(control.rawValue).before-write")
         switch end {

@@ -99,16 +99,19 @@ package struct DestroyVMCommand: Hashable, Sendable {
     }
 }
 
-/// Pauses, resumes or resets the domain of `epoch` and of no other.
+/// Pauses, resumes, resets or reboots the domain of `epoch` and of no other.
 package struct ControlVMCommand: Hashable, Sendable {
     package let vm: VMID
     package let epoch: Epoch
     package let control: GuestControl
+    /// How long a reboot waits for the guest.
+    package let timeout: Duration
 
-    package init(vm: VMID, epoch: Epoch, control: GuestControl) {
+    package init(vm: VMID, epoch: Epoch, control: GuestControl, timeout: Duration = .zero) {
         self.vm = vm
         self.epoch = epoch
         self.control = control
+        self.timeout = timeout
     }
 }
 
@@ -127,6 +130,7 @@ package struct CommandResult: Hashable, Sendable, Codable {
         case paused
         case resumed
         case reset
+        case rebooted
     }
 
     package init(effect: Effect, sequence: Int64) {

@@ -69,6 +69,7 @@ package enum JobKind: String, CaseIterable, Sendable, Codable {
     case pauseOperation = "operation.pause"
     case resumeOperation = "operation.resume"
     case resetOperation = "operation.reset"
+    case rebootOperation = "operation.reboot"
     case destroyOperation = "operation.destroy"
     case stopVM = "stop-vm"
     case destroyVM = "destroy-vm"
@@ -77,7 +78,8 @@ package enum JobKind: String, CaseIterable, Sendable, Codable {
 
     package var purpose: Purpose {
         switch self {
-        case .startOperation, .stopOperation, .pauseOperation, .resumeOperation, .resetOperation, .destroyOperation:
+        case .startOperation, .stopOperation, .pauseOperation, .resumeOperation, .resetOperation, .rebootOperation,
+            .destroyOperation:
             .operation
         case .stopVM, .destroyVM: .gc
         }
@@ -91,6 +93,7 @@ package enum JobKind: String, CaseIterable, Sendable, Codable {
         case .pauseOperation: "pause"
         case .resumeOperation: "resume"
         case .resetOperation: "reset"
+        case .rebootOperation: "reboot"
         case .destroyOperation: "destroy"
         case .stopVM: "stop-vm"
         case .destroyVM: "destroy-vm"
@@ -103,6 +106,7 @@ package enum JobKind: String, CaseIterable, Sendable, Codable {
         case .pauseOperation: .pause
         case .resumeOperation: .resume
         case .resetOperation: .reset
+        case .rebootOperation: .reboot
         case .startOperation, .stopOperation, .destroyOperation, .stopVM, .destroyVM: nil
         }
     }
@@ -113,6 +117,7 @@ package enum JobKind: String, CaseIterable, Sendable, Codable {
             case .pause: .pauseOperation
             case .resume: .resumeOperation
             case .reset: .resetOperation
+            case .reboot: .rebootOperation
             }
     }
 
@@ -190,6 +195,7 @@ package enum JobOutcome: String, CaseIterable, Sendable, Codable {
     case paused
     case resumed
     case reset
+    case rebooted
     /// The host could not do it now; a GC job will.
     case deferred
     /// The VM has moved on: the record was left alone.

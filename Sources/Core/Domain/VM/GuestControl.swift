@@ -6,12 +6,14 @@ package enum GuestControl: String, CaseIterable, Sendable, Codable {
     case resume
     /// Presses its reset button: it boots anew, and is not asked.
     case reset
+    /// Asks it to boot anew, by its power button, and resets it when its time is up.
+    case reboot
 
     /// How a report shows the guest once it is done.
     package var seenAs: VMEvent.SeenAs {
         switch self {
         case .pause: .paused
-        case .resume, .reset: .running
+        case .resume, .reset, .reboot: .running
         }
     }
 
@@ -20,6 +22,7 @@ package enum GuestControl: String, CaseIterable, Sendable, Codable {
         case .pause: .paused
         case .resume: .resumed
         case .reset: .reset
+        case .reboot: .rebooted
         }
     }
 
@@ -28,6 +31,7 @@ package enum GuestControl: String, CaseIterable, Sendable, Codable {
         case .pause: .paused
         case .resume: .resumed
         case .reset: .reset
+        case .reboot: .rebooted
         }
     }
 }

@@ -65,8 +65,8 @@ extension VMState {
         return switch control {
         case .pause where !isPaused: .pausing(placement)
         case .resume where isPaused: .resuming(placement)
-        case .reset where !isPaused: .rebooting(placement)
-        case .pause, .resume, .reset: throw IllegalTransition(state: self, event: event)
+        case .reset where !isPaused, .reboot where !isPaused: .rebooting(placement)
+        case .pause, .resume, .reset, .reboot: throw IllegalTransition(state: self, event: event)
         }
     }
 

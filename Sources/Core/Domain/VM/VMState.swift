@@ -13,7 +13,7 @@ package enum VMState: Hashable, Sendable {
     /// A pause was accepted and its effect is not confirmed. Its answer moves it on, as with the next two.
     case pausing(Placement)
     case resuming(Placement)
-    /// A reset was accepted: the guest boots anew in the same domain.
+    /// A reboot or reset was accepted: the guest boots anew in the same domain.
     case rebooting(Placement)
     /// A stop was accepted and its effect is not confirmed; `waiting` says why it cannot be now.
     case stopping(Placement, waiting: WaitReason?)
@@ -130,9 +130,9 @@ package enum VMEvent: Hashable, Sendable {
     /// A stop ended without effect; what the domain does now has to be asked.
     case stopGivenUp
     case controlRequested(GuestControl)
-    /// The host answered that the guest was paused, resumed or reset, and is so since.
+    /// The host answered that the guest was paused, resumed, reset or rebooted.
     case controlled(SeenAs)
-    /// A pause, resume or reset ended without a result that can be relied on.
+    /// A pause, resume, reset or reboot ended without a result that can be relied on.
     case controlGivenUp
     /// The host answered a stop: no domain of the present placement runs, and none can any more.
     case stopped(StopCause)

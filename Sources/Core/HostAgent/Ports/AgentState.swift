@@ -26,7 +26,7 @@ package struct BegunCommand: Hashable, Sendable, Codable {
     package let vm: VMID
     package let epoch: Epoch
 
-    package enum Kind: String, Sendable, Codable { case start, stop, destroy, pause, resume, reset }
+    package enum Kind: String, Sendable, Codable { case start, stop, destroy, pause, resume, reset, reboot }
 
     package init(kind: Kind, vm: VMID, epoch: Epoch) {
         self.kind = kind

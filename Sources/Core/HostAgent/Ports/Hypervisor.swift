@@ -16,7 +16,8 @@ package protocol Hypervisor: Sendable {
     func start(_ spec: DomainSpec) async throws(HypervisorError)
     /// Presses the guest's power button (ACPI); returns at once.
     func pressPowerButton(of vm: VMID) async throws(HypervisorError)
-    /// Pauses, resumes or resets the domain; a guest that is so already stays so. `noDomain` when there is none.
+    /// Pauses, resumes or resets the domain; a guest that is so already stays so. A reboot only presses the guest's power
+    /// button, in such a way that it boots anew when it obeys; `rebooted` is told then. `noDomain` when there is none.
     func control(_ control: GuestControl, of vm: VMID) async throws(HypervisorError)
     /// Ends the domain at once. `noDomain` when there is none.
     func cutPower(of vm: VMID) async throws(HypervisorError)
@@ -44,6 +45,8 @@ package enum HypervisorError: Error, Hashable, Sendable {
 package enum HypervisorEvent: Hashable, Sendable {
     /// `epoch` is nil when it could not be read; an inventory is due then.
     case changed(VMID, Epoch?, DomainState)
+    /// The guest has booted anew in its domain, by itself or because it was told to.
+    case rebooted(VMID)
     /// The connection is there (again): an inventory is due.
     case connected
     /// The connection is lost: nothing can be seen.

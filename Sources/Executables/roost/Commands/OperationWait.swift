@@ -90,6 +90,7 @@ struct OperationWait {
         case "paused": "Paused \(vm)."
         case "resumed": "Resumed \(vm)."
         case "reset": "Reset \(vm)."
+        case "rebooted": "Rebooted \(vm)."
         case let outcome: "The \(operation.kind) of \(vm) has ended: \(outcome ?? operation.state)."
         }
     }

@@ -28,6 +28,30 @@ extension VMCommand {
         func run() async throws { try await control.run("reset") }
     }
 
+    struct Reboot: AsyncParsableCommand {
+        static let configuration = CommandConfiguration(
+            abstract: "Ask a VM's guest to boot anew, and reset it when its time is up.")
+
+        @Argument(help: "The VM's name or id.") var vm: Reference
+        @Option(
+            help: ArgumentHelp("How long the guest may take.", valueName: "seconds"),
+            transform: Positive.init(argument:))
+        var timeout = Positive(120)
+        @Flag(name: .customLong("no-wait"), help: "Do not wait for the end; print the operation's id.")
+        var isImmediate = false
+        @OptionGroup var connection: ConnectionOptions
+        @OptionGroup var output: OutputOptions
+
+        func run() async throws {
+            try await Session.run(connection, output) { session in
+                let operation = try await session.client.rebootVM(vm.text, timeout: timeout.value)
+                let seconds = timeout.value.addingReportingOverflow(60).partialValue
+                let waiting = OperationWait(session: session, vm: vm.text, seconds: seconds)
+                if isImmediate { try waiting.accepted(operation) } else { try await waiting.report(operation) }
+            }
+        }
+    }
+
     /// What pause, resume and reset have in common.
     struct ControlOptions: ParsableArguments {
         @Argument(help: "The VM's name or id.") var vm: Reference

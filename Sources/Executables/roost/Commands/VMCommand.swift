@@ -6,7 +6,8 @@ struct VMCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "vm", abstract: "Virtual machines.",
         subcommands: [
-            Create.self, List.self, Show.self, Start.self, Stop.self, Pause.self, Resume.self, Reset.self, Delete.self,
+            Create.self, List.self, Show.self, Start.self, Stop.self, Pause.self, Resume.self, Reset.self, Reboot.self,
+            Delete.self,
             Console.self,
         ])
 
