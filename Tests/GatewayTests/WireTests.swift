@@ -40,7 +40,7 @@ import Testing
         let inventory = Inventory(
             bootID: "b", libvirtAnswered: false,
             domains: states.map { ObservedDomain(vm: testVM, epoch: $0 == .paused ? nil : Epoch(0), state: $0) },
-            sequence: 3)
+            busy: [testVM], sequence: 3)
         #expect(try Inventory(reading: WireInventory(inventory)) == inventory)
     }
 

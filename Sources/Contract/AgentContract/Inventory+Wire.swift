@@ -35,6 +35,7 @@ extension WireInventory {
         libvirtAnswered = inventory.libvirtAnswered
         domains = inventory.domains.map(WireObservedDomain.init)
         sequence = inventory.sequence
+        busy = inventory.busy.map(\.rawValue)
     }
 }
 
@@ -44,8 +45,11 @@ extension Inventory {
         var domains: [ObservedDomain] = []
         domains.reserveCapacity(wire.domains.count)
         for domain in wire.domains { domains.append(try ObservedDomain(reading: domain)) }
+        var busy: [VMID] = []
+        for vm in wire.busy { busy.append(try readID(vm, "a busy VM")) }
         self.init(
-            bootID: wire.bootID, libvirtAnswered: wire.libvirtAnswered, domains: domains, sequence: wire.sequence)
+            bootID: wire.bootID, libvirtAnswered: wire.libvirtAnswered, domains: domains, busy: busy,
+            sequence: wire.sequence)
     }
 }
 

@@ -412,6 +412,9 @@ package nonisolated struct WireInventory: Sendable {
   /// The agent's count when it began to collect; whatever it reports with a higher number is newer.
   package var sequence: Int64 = 0
 
+  /// VMs that had a command under way meanwhile: the absence of their domain says nothing yet.
+  package var busy: [String] = []
+
   package var unknownFields = SwiftProtobuf.UnknownStorage()
 
   package init() {}
@@ -1840,7 +1843,7 @@ nonisolated extension WireHostFacts: SwiftProtobuf.Message, SwiftProtobuf._Messa
 
 nonisolated extension WireInventory: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   package static let protoMessageName: String = _protobuf_package + ".Inventory"
-  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}boot_id\0\u{3}libvirt_answered\0\u{1}domains\0\u{1}sequence\0")
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}boot_id\0\u{3}libvirt_answered\0\u{1}domains\0\u{1}sequence\0\u{1}busy\0")
 
   package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -1852,6 +1855,7 @@ nonisolated extension WireInventory: SwiftProtobuf.Message, SwiftProtobuf._Messa
       case 2: try { try decoder.decodeSingularBoolField(value: &self.libvirtAnswered) }()
       case 3: try { try decoder.decodeRepeatedMessageField(value: &self.domains) }()
       case 4: try { try decoder.decodeSingularInt64Field(value: &self.sequence) }()
+      case 5: try { try decoder.decodeRepeatedStringField(value: &self.busy) }()
       default: break
       }
     }
@@ -1870,6 +1874,9 @@ nonisolated extension WireInventory: SwiftProtobuf.Message, SwiftProtobuf._Messa
     if self.sequence != 0 {
       try visitor.visitSingularInt64Field(value: self.sequence, fieldNumber: 4)
     }
+    if !self.busy.isEmpty {
+      try visitor.visitRepeatedStringField(value: self.busy, fieldNumber: 5)
+    }
     try unknownFields.traverse(visitor: &visitor)
   }
 
@@ -1878,6 +1885,7 @@ nonisolated extension WireInventory: SwiftProtobuf.Message, SwiftProtobuf._Messa
     if lhs.libvirtAnswered != rhs.libvirtAnswered {return false}
     if lhs.domains != rhs.domains {return false}
     if lhs.sequence != rhs.sequence {return false}
+    if lhs.busy != rhs.busy {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }
