@@ -102,6 +102,15 @@ let package = Package(
             ],
             path: "Sources/Adapters/ServerLink", swiftSettings: strict),
         .target(
+            name: "MigrationTunnel",
+            dependencies: [
+                "Domain", "HostAgent", "Identity", log, x509,
+                .product(name: "NIOCore", package: "swift-nio"),
+                .product(name: "NIOPosix", package: "swift-nio"),
+                .product(name: "NIOSSL", package: "swift-nio-ssl"),
+            ],
+            path: "Sources/Adapters/MigrationTunnel", swiftSettings: strict),
+        .target(
             name: "APIServer",
             dependencies: [
                 "Domain", "ControlPlane", "APIContract", log, crypto, lifecycle,
@@ -144,8 +153,8 @@ let package = Package(
         .executableTarget(
             name: "roost-agent",
             dependencies: [
-                "Domain", "HostAgent", "LibvirtHypervisor", "AgentDisk", "ServerLink", "Identity", "Platform",
-                arguments, lifecycle, log, .product(name: "NIOCore", package: "swift-nio"),
+                "Domain", "HostAgent", "LibvirtHypervisor", "AgentDisk", "ServerLink", "MigrationTunnel", "Identity",
+                "Platform", arguments, lifecycle, log, .product(name: "NIOCore", package: "swift-nio"),
                 .product(name: "UnixSignals", package: "swift-service-lifecycle"),
             ],
             path: "Sources/Executables/roost-agent", swiftSettings: strict),

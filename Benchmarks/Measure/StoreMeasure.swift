@@ -70,7 +70,7 @@ struct StoreMeasure: AsyncParsableCommand {
         let machines = (0..<count).map { number in
             VM(
                 id: VMID(from: ids), name: "vm\(number)", image: image, cpus: 1, memory: 512,
-                state: .running(placement), epoch: placement.epoch, lastHost: placement.host, domainSeen: true,
+                state: .running(placement), epoch: placement.epoch, lastPlacement: placement, domainSeen: true,
                 createdAt: time, updatedAt: time)
         }
         try await store.write("measure.insert") { tx in

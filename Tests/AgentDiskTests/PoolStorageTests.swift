@@ -39,7 +39,9 @@ import Testing
         let storage = try storage(upload)
         let source = upload.source(.kernel, commandLine: "console=ttyS0")
         let boots = try await withThrowingTaskGroup(of: BootFiles.self) { group in
-            for _ in 1...6 { group.addTask { try await storage.prepare(VMID(from: SystemIDs()), from: source) } }
+            for _ in 1...6 {
+                group.addTask { try await storage.prepare(VMID(from: SystemIDs()), from: source, mayMakeDisk: true) }
+            }
             return try await group.reduce(into: Set<BootFiles>()) { $0.insert($1) }
         }
         let folder = "\(directory.path)/pool/images/\(source.id)"
@@ -55,7 +57,7 @@ import Testing
         let source = upload.source(.kernel)
         let hosts = [try storage(upload, host: "h1"), try storage(upload, host: "h2")]
         try await withThrowingTaskGroup(of: BootFiles.self) { group in
-            for host in hosts { group.addTask { try await host.prepare(vm, from: source) } }
+            for host in hosts { group.addTask { try await host.prepare(vm, from: source, mayMakeDisk: true) } }
             try await group.waitForAll()
         }
         #expect(directory.names("pool/images/\(source.id)") == ["initrd", "kernel"])
@@ -65,7 +67,7 @@ import Testing
     func `an image that did not arrive as it was uploaded is not kept`(arrived: [UInt8]) async throws {
         let source = Upload([.kernel: Array(repeating: 1, count: 10), .initrd: [2]]).source(.kernel)
         let storage = try storage(Upload([.kernel: arrived, .initrd: [2]]))
-        let fault = await #expect(throws: Fault.self) { try await storage.prepare(vm, from: source) }
+        let fault = await #expect(throws: Fault.self) { try await storage.prepare(vm, from: source, mayMakeDisk: true) }
         #expect(fault?.code == .imageInvalid)
         #expect(directory.names("pool/images/\(source.id)").isEmpty)
     }
@@ -74,9 +76,9 @@ import Testing
         let upload = Upload([.kernel: [1], .initrd: [2]], failures: 1)
         let storage = try storage(upload)
         let source = upload.source(.kernel)
-        let fault = await #expect(throws: Fault.self) { try await storage.prepare(vm, from: source) }
+        let fault = await #expect(throws: Fault.self) { try await storage.prepare(vm, from: source, mayMakeDisk: true) }
         #expect(fault?.code == .hostUnreachable)
-        _ = try await storage.prepare(vm, from: source)
+        _ = try await storage.prepare(vm, from: source, mayMakeDisk: true)
     }
 
     @Test func `a root disk is an overlay with a relative backing file, made once and never replaced`() async throws {
@@ -85,12 +87,12 @@ import Testing
         let source = upload.source(.disk, format: .raw)
         let storage = try storage(upload)
         let path = "\(directory.path)/pool/disks/\(vm).qcow2"
-        #expect(try await storage.prepare(vm, from: source) == .disk(path))
+        #expect(try await storage.prepare(vm, from: source, mayMakeDisk: true) == .disk(path))
         let header = try Data(contentsOf: URL(filePath: path)).prefix(64 * 1024)
         #expect(header.prefix(4) == Data([0x51, 0x46, 0x49, 0xFB]))
         #expect(header.range(of: Data("../images/\(source.id)/disk".utf8)) != nil)
         try directory.write("the guest's data", to: "pool/disks/\(vm).qcow2")
-        #expect(try await storage.prepare(vm, from: source) == .disk(path))
+        #expect(try await storage.prepare(vm, from: source, mayMakeDisk: true) == .disk(path))
         #expect(try String(contentsOfFile: path, encoding: .utf8) == "the guest's data")
         #expect(directory.names("pool/disks") == ["\(vm).qcow2"])
     }
@@ -99,7 +101,7 @@ import Testing
         let upload = Upload([.disk: Array("this is no qcow2".utf8)])
         let storage = try storage(upload)
         let fault = await #expect(throws: Fault.self) {
-            try await storage.prepare(vm, from: upload.source(.disk, format: .qcow2))
+            try await storage.prepare(vm, from: upload.source(.disk, format: .qcow2), mayMakeDisk: true)
         }
         #expect(fault?.message.contains("The root disk of VM \(vm) could not be made") == true)
         #expect(directory.names("pool/disks").isEmpty)
@@ -108,7 +110,7 @@ import Testing
     @Test func `removing a VM takes its disk and log, and may be repeated`() async throws {
         let upload = Upload([.disk: try await rawImage()])
         let storage = try storage(upload)
-        _ = try await storage.prepare(vm, from: upload.source(.disk, format: .raw))
+        _ = try await storage.prepare(vm, from: upload.source(.disk, format: .raw), mayMakeDisk: true)
         try await storage.release(vm)
         #expect(directory.names("pool/disks") == ["\(vm).qcow2"])
         for _ in 1...2 { try await storage.remove(vm) }
@@ -120,14 +122,14 @@ import Testing
         let upload = Upload([.kernel: [1], .initrd: [2]])
         let storage = try storage(upload)
         #expect(try await storage.readConsoleLog(of: vm, limit: 100) == [])
-        _ = try await storage.prepare(vm, from: upload.source(.kernel))
+        _ = try await storage.prepare(vm, from: upload.source(.kernel), mayMakeDisk: true)
         #expect(try await storage.readConsoleLog(of: vm, limit: 100) == [])
         try directory.write("hello, world", to: "h1/\(vm).log")
         #expect(storage.consoleLog(of: vm) == "\(directory.path)/h1/\(vm).log")
         #expect(try await storage.readConsoleLog(of: vm, limit: 5) == Array("world".utf8))
         #expect(try await storage.readConsoleLog(of: vm, limit: 500) == Array("hello, world".utf8))
         try directory.write(String(repeating: "x", count: (10 << 20) + 1), to: "h1/\(vm).log")
-        _ = try await storage.prepare(vm, from: upload.source(.kernel))
+        _ = try await storage.prepare(vm, from: upload.source(.kernel), mayMakeDisk: true)
         #expect(directory.names("h1") == ["\(vm).log", "\(vm).log.1"])
         #expect(try await storage.readConsoleLog(of: vm, limit: 5) == [])
     }

@@ -32,6 +32,14 @@ private let layers: [(folder: String, imports: Set<String>)] = [
         ]
     ),
     (
+        "Sources/Adapters/MigrationTunnel",
+        [
+            "Domain", "HostAgent", "Identity", "Logging", "NIOCore", "NIOPosix", "NIOSSL", "X509",
+            "FoundationEssentials",
+            "Glibc",
+        ]
+    ),
+    (
         "Sources/Adapters/APIServer",
         [
             "Domain", "ControlPlane", "APIContract", "Logging", "Crypto", "Hummingbird", "HummingbirdTLS", "HTTPTypes",

@@ -42,12 +42,12 @@ import Testing
         try await up(rig)
         let resume = try await #require(throws: Fault.self) { try await rig.vms.control("v", .resume, by: caller) }
         #expect(resume.code == .invalidState)
-        #expect(resume.hint == "It can be paused, rebooted, reset, stopped or deleted.")
+        #expect(resume.hint == "It can be paused, rebooted, reset, migrated, stopped or deleted.")
         _ = try await ended(try await rig.vms.control("v", .pause, by: caller), rig)
         for control in [GuestControl.pause, .reset, .reboot] {
             let fault = try await #require(throws: Fault.self) { try await rig.vms.control("v", control, by: caller) }
             #expect(fault.code == .invalidState)
-            #expect(fault.hint == "It can be resumed, stopped or deleted.")
+            #expect(fault.hint == "It can be resumed, migrated, stopped or deleted.")
         }
         _ = try await ended(try await rig.vms.stop("v", StopRequest(mode: .cold), by: caller), rig)
         let stopped = try await #require(throws: Fault.self) { try await rig.vms.control("v", .pause, by: caller) }

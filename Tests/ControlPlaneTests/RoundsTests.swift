@@ -45,7 +45,7 @@ import Testing
                 VM(
                     id: id, name: name, image: ImageID(trusted: "dddddddd-0000-4000-8000-000000000004"), cpus: 1,
                     memory: 16, state: .stopping(old, waiting: .hostDisconnected), epoch: Epoch(1),
-                    lastHost: rigHostA, domainSeen: true, createdAt: tx.now, updatedAt: tx.now))
+                    lastPlacement: old, domainSeen: true, createdAt: tx.now, updatedAt: tx.now))
         }
         async let stopped: Bool = {
             try await Task.sleep(for: .microseconds(pauses.0))

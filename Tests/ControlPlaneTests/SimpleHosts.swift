@@ -23,6 +23,8 @@ final class SimpleHosts: HostSessions {
         /// The highest epoch seen of each VM, and the highest that was ended.
         var highest: [VMID: Epoch] = [:]
         var closed: [VMID: Epoch] = [:]
+        /// Guests that are awaited, by VM.
+        var awaited: [VMID: Epoch] = [:]
         /// Commands that the agent has and is slow with.
         var slow: [SlowCommand] = []
     }
@@ -42,6 +44,8 @@ final class SimpleHosts: HostSessions {
         case slow
         /// The agent refuses it, whatever is true.
         case reject(Fault)
+        /// The agent tries it without effect.
+        case fail(Fault)
     }
 
     private struct State {
@@ -104,6 +108,9 @@ final class SimpleHosts: HostSessions {
             _ = queue(command, id, on: host, isSlow: true)
             return .outcomeUnknown(Self.lost)
         case .reject(let fault): return .rejected(fault)
+        case .fail(let fault):
+            change(host) { $0.ended[id] = .failed(fault) }
+            return .failed(fault)
         case .deliver: break
         }
         guard !queue(command, id, on: host, isSlow: false),
@@ -169,10 +176,36 @@ final class SimpleHosts: HostSessions {
             }
             state.log.append("\(host == rigHostA ? "A" : "B") \(command.label) \(command.epoch)")
             record.sequence += 1
-            let outcome = Self.run(command, on: &record)
+            let outcome: CommandOutcome
+            if case .migrate(let migrate) = command {
+                var destination = state.hosts[migrate.destination] ?? Host()
+                outcome = Self.move(migrate, from: &record, to: &destination)
+                state.hosts[migrate.destination] = destination
+            } else {
+                outcome = Self.run(command, on: &record)
+            }
             record.ended[id] = outcome
             return outcome
         }
+    }
+
+    private static func move(
+        _ command: MigrateVMCommand, from source: inout Host, to destination: inout Host
+    ) -> CommandOutcome {
+        let vm = command.vm
+        guard source.domains[vm] == command.epoch else {
+            return .rejected(Fault(.conflict, .domainNotFound, "There is no such domain."))
+        }
+        guard destination.awaited[vm] == command.arrivalEpoch else {
+            return .failed(Fault(.unavailable, .commandFailed, "The other host cannot be reached for the move."))
+        }
+        destination.awaited[vm] = nil
+        destination.domains[vm] = command.arrivalEpoch
+        if source.paused[vm] == command.epoch { destination.paused[vm] = command.arrivalEpoch }
+        source.domains[vm] = nil
+        source.paused[vm] = nil
+        source.closed[vm] = max(source.closed[vm] ?? .none, command.epoch)
+        return .done(CommandResult(effect: .migrated, sequence: source.sequence))
     }
 
     private static func run(_ command: HostCommand, on host: inout Host) -> CommandOutcome {
@@ -193,7 +226,20 @@ final class SimpleHosts: HostSessions {
             host.highest[vm] = max(host.highest[vm] ?? .none, epoch)
             host.domains[vm] = epoch
             return done(.started)
+        case .prepareMigration:
+            guard found == nil, epoch > max(host.highest[vm] ?? .none, host.closed[vm] ?? .none) else {
+                return .rejected(Fault(.conflict, .staleEpoch, "That epoch is over on this host."))
+            }
+            host.highest[vm] = epoch
+            host.awaited[vm] = epoch
+            let landing = MigrationLanding(
+                address: "10.0.0.12", port: 4711, domainType: "qemu", boot: .disk("/d"), consoleLog: "/c",
+                socketDirectory: "/s")
+            return .done(CommandResult(effect: .prepared, sequence: host.sequence, landing: landing))
+        case .migrate, .cancelMigration:
+            return .rejected(Fault(.conflict, .domainNotFound, "No move is under way."))
         case .stop(let stop):
+            if let awaited = host.awaited[vm], awaited <= epoch { host.awaited[vm] = nil }
             host.closed[vm] = max(host.closed[vm] ?? .none, epoch)
             guard found != nil else {
                 return stop.ignoreNotFound

@@ -15,7 +15,9 @@ import Testing
 
     @Test func `the table of records and reports is the golden one`() throws {
         let domains: [(String, DomainState)] = [
-            ("running", .running), ("paused", .paused), ("gone", .gone(.foundGone)), ("crashed", .gone(.failed)),
+            ("running", .running), ("paused", .paused), ("moving", .moving), ("gone", .gone(.foundGone)),
+            ("crashed", .gone(.failed)),
+            ("moved", .gone(.movedAway)),
         ]
         var lines: [String] = []
         for state in allStates {
@@ -64,7 +66,7 @@ import Testing
     }
 
     @Test func `a live domain outside the placement is always a conflict`() {
-        for state in allStates where state.placement?.host != hostB {
+        for state in allStates where state.placement(on: hostB) == nil {
             let report = DomainReport(
                 vm: someVM, epoch: Epoch(5), state: .running, host: hostB,
                 observation: Observation(session: 9, sequence: 1), isEvent: false)

@@ -7,6 +7,7 @@ let someVM = VMID(trusted: "cccccccc-0000-4000-8000-000000000003")
 /// One of every state, placed on host A with epoch 5 where it has a placement.
 let allStates: [VMState] = {
     let here = Placement(host: hostA, epoch: Epoch(5))
+    let there = Placement(host: hostB, epoch: Epoch(6))
     return VMState.Label.allCases.flatMap { label -> [VMState] in
         switch label {
         case .created: [.created]
@@ -16,10 +17,16 @@ let allStates: [VMState] = {
         case .pausing: [.pausing(here)]
         case .resuming: [.resuming(here)]
         case .rebooting: [.rebooting(here)]
+        case .migrating:
+            [
+                .migrating(Move(source: here, destination: there)),
+                .migrating(Move(source: here, destination: there, sourceLost: .hostDisconnected)),
+                .migrating(Move(source: here, destination: there, destinationLost: .libvirtUnavailable)),
+            ]
         case .stopping: [.stopping(here, waiting: nil), .stopping(here, waiting: .hostDisconnected)]
         case .stopped: [.stopped(.requested)]
         case .crashed: [.crashed(.failed)]
-        case .unknown: [.unknown(here, .hostDisconnected)]
+        case .unknown: [.unknown(here, .hostDisconnected), .unknown(here, .movedAway)]
         case .destroying:
             [
                 .destroying(here, waiting: nil), .destroying(here, waiting: .hostDisconnected),
@@ -37,13 +44,22 @@ let allEvents: [VMEvent] =
         .hostAnswers, .fenced, .destroyRequested, .destroyed,
     ] + StopCause.allCases.map { .stopped($0) } + StopCause.allCases.map { .gone($0) }
     + GuestControl.allCases.map { .controlRequested($0) } + VMEvent.SeenAs.allCases.map { .controlled($0) }
-    + [.controlGivenUp] + VMEvent.SeenAs.allCases.map { .seen($0) } + WaitReason.allCases.map { .hostLost($0) }
+    + [
+        .controlGivenUp, .migrationGranted(Placement(host: hostB, epoch: Epoch(6))),
+        .migrationSettled(.arrived(.running)), .migrationSettled(.arrived(.paused)),
+        .migrationSettled(.stayed(.running)), .migrationSettled(.stayed(.paused)), .migrationSettled(.departed),
+        .migrationSettled(.gone(.foundGone)), .migrationSettled(.gone(.failed)),
+        .adopted(Placement(host: hostB, epoch: Epoch(6))), .writtenOff, .destinationLost(.hostDisconnected),
+        .destinationAnswers, .destinationFenced,
+    ] + VMEvent.SeenAs.allCases.map { .seen($0) } + WaitReason.allCases.map { .hostLost($0) }
 
 extension VMState {
     var text: String {
         var parts: [String] = []
         if let placement { parts.append("\(placement.host == hostA ? "A" : "B"):\(placement.epoch)") }
-        if let waiting { parts.append("waiting=\(waiting.rawValue)") }
+        if let destination { parts.append("to=\(destination.host == hostA ? "A" : "B"):\(destination.epoch)") }
+        if let lost = move?.destinationLost { parts.append("destination-waiting=\(lost.rawValue)") }
+        if let waiting = move == nil ? waiting : move?.sourceLost { parts.append("waiting=\(waiting.rawValue)") }
         if let cause { parts.append("cause=\(cause.rawValue)") }
         return parts.isEmpty ? label.rawValue : "\(label.rawValue)(\(parts.joined(separator: " ")))"
     }
@@ -68,6 +84,16 @@ extension VMEvent {
         case .fenced: "fenced"
         case .destroyRequested: "destroyRequested"
         case .destroyed: "destroyed"
+        case .migrationGranted: "migrationGranted(B:6)"
+        case .migrationSettled(.arrived(let seen)): "migrationSettled(arrived \(seen.rawValue))"
+        case .migrationSettled(.stayed(let seen)): "migrationSettled(stayed \(seen.rawValue))"
+        case .migrationSettled(.departed): "migrationSettled(departed)"
+        case .migrationSettled(.gone(let cause)): "migrationSettled(gone \(cause.rawValue))"
+        case .adopted: "adopted(B:6)"
+        case .writtenOff: "writtenOff"
+        case .destinationLost(let reason): "destinationLost(\(reason.rawValue))"
+        case .destinationAnswers: "destinationAnswers"
+        case .destinationFenced: "destinationFenced"
         }
     }
 }
@@ -75,7 +101,9 @@ extension VMEvent {
 func vm(in state: VMState, epoch: Epoch = Epoch(5), domainSeen: Bool = true, operation: JobID? = nil) -> VM {
     VM(
         id: someVM, name: "v", image: ImageID(trusted: "dddddddd-0000-4000-8000-000000000004"), cpus: 1, memory: 128,
-        state: state, epoch: epoch, lastHost: hostA, domainSeen: domainSeen,
+        state: state, epoch: max(epoch, state.destination?.epoch ?? .none),
+        lastPlacement: Placement(host: hostA, epoch: epoch),
+        domainSeen: domainSeen,
         observed: Observation(session: 3, sequence: 10), operation: operation,
         createdAt: Timestamp(milliseconds: 0), updatedAt: Timestamp(milliseconds: 0))
 }

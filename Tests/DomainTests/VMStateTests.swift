@@ -26,8 +26,10 @@ import Testing
             for event in allEvents {
                 guard let next = try? state.after(event), next.placement == nil else { continue }
                 switch event {
-                case .stopped, .gone, .fenced, .startRefused, .destroyed: break
-                case .startGranted, .started, .stopRequested, .stopGivenUp, .controlRequested, .controlled,
+                case .stopped, .gone, .fenced, .startRefused, .destroyed, .migrationSettled(.gone), .writtenOff: break
+                case .migrationGranted, .migrationSettled, .adopted, .destinationLost, .destinationAnswers,
+                    .destinationFenced, .startGranted, .started, .stopRequested, .stopGivenUp, .controlRequested,
+                    .controlled,
                     .controlGivenUp, .seen, .hostLost, .hostAnswers,
                     .destroyRequested:
                     Issue.record("\(state.text) gives up its placement on \(event.text)")
@@ -36,16 +38,19 @@ import Testing
         }
     }
 
-    @Test func `only a granted start makes a placement, and never where one is`() {
+    @Test func `only a grant makes a placement, and only a settled move changes one`() {
         for state in allStates {
             for event in allEvents {
                 guard let next = try? state.after(event), let placement = next.placement else { continue }
-                if placement != state.placement {
+                guard placement != state.placement else { continue }
+                switch (event, state) {
+                case (.startGranted, _), (.adopted, .created), (.adopted, .stopped), (.adopted, .crashed):
                     #expect(state.placement == nil, "\(state.text) moves on \(event.text)")
-                    guard case .startGranted = event else {
-                        Issue.record("\(event.text) places \(state.text)")
-                        continue
-                    }
+                // A fence settles a move for the other end, to which it was granted.
+                case (.migrationSettled, .migrating(let move)), (.fenced, .migrating(let move)):
+                    #expect(placement == move.destination, "\(state.text) moves on \(event.text)")
+                case (.adopted, .unknown): break
+                default: Issue.record("\(event.text) places \(state.text)")
                 }
             }
         }
@@ -54,7 +59,7 @@ import Testing
     @Test func `a new placement forgets what was seen of the old one`() throws {
         let next = try vm(in: .stopped(.requested)).after(.startGranted(Placement(host: hostB, epoch: Epoch(6))))
         #expect(next.epoch == Epoch(6))
-        #expect(next.lastHost == hostB)
+        #expect(next.lastPlacement == Placement(host: hostB, epoch: Epoch(6)))
         #expect(!next.domainSeen)
         #expect(next.observed == nil)
     }

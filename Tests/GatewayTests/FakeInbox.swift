@@ -115,6 +115,7 @@ final class FakeInbox: AgentInbox {
 }
 
 let testVM = VMID(trusted: "00000000-0000-4000-8000-0000000000aa")
+let someHost = HostID(trusted: "00000000-0000-4000-8000-0000000000bb")
 
 let coldStop = HostCommand.stop(
     StopVMCommand(vm: testVM, epoch: Epoch(3), mode: .cold, timeout: .seconds(5), ignoreNotFound: true))

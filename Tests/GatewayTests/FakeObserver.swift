@@ -9,6 +9,7 @@ final class FakeObserver: HostSessionObserver {
         case established(HostID, Int64)
         case inventory(HostID, Int64, sequence: Int64)
         case change(HostID, Int64, sequence: Int64)
+        case progress(HostID, Int64, VMID, Epoch, MigrationProgress)
         case lostSight(HostID, Int64)
         case closed(HostID, Int64, reason: String)
     }
@@ -51,6 +52,13 @@ final class FakeObserver: HostSessionObserver {
     func received(_ inventory: Inventory, from host: HostID, session: Int64) async throws {
         try await takeReport()
         note(.inventory(host, session, sequence: inventory.sequence))
+    }
+
+    func received(
+        _ progress: MigrationProgress, of vm: VMID, _ epoch: Epoch, from host: HostID, session: Int64
+    ) async throws {
+        try await takeReport()
+        note(.progress(host, session, vm, epoch, progress))
     }
 
     func received(_ change: DomainChange, from host: HostID, session: Int64) async throws {

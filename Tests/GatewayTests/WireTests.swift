@@ -21,21 +21,45 @@ import Testing
         }
         commands.append(
             .start(StartVMCommand(vm: testVM, epoch: Epoch(.max), name: "web", cpus: 2, memory: 512, image: image)))
+        commands.append(
+            .prepareMigration(
+                PrepareMigrationCommand(
+                    vm: testVM, epoch: Epoch(8), source: someHost, image: image, copiesStorage: true)))
+        let options = MigrationOptions(copiesStorage: true, autoConverges: true, allowsPostCopy: true, timeout: 7)
+        commands += [landing(.disk("/d")), landing(.kernel(kernel: "/k", initrd: "/i", commandLine: "a"))].map {
+            .migrate(
+                MigrateVMCommand(
+                    vm: testVM, epoch: Epoch(7), destination: someHost, arrivalEpoch: Epoch(8), landing: $0,
+                    options: options))
+        }
+        commands.append(.cancelMigration(CancelMigrationCommand(vm: testVM, epoch: Epoch(7))))
         for command in commands {
             let bytes: [UInt8] = try WireCommand(command, id: freshCommand()).serializedBytes()
             #expect(try HostCommand(reading: try WireCommand(serializedBytes: bytes)) == command)
         }
     }
 
+    private func landing(_ boot: BootFiles) -> MigrationLanding {
+        MigrationLanding(
+            address: "10.0.0.12", port: 65535, domainType: "kvm", boot: boot, consoleLog: "/c", socketDirectory: "/s")
+    }
+
     @Test func `every outcome survives the wire`() throws {
         let fault = Fault(.conflict, .staleEpoch, "Too old.", hint: "None.", field: "epoch")
-        var outcomes = CommandResult.Effect.allCases.map { CommandOutcome.done(CommandResult(effect: $0, sequence: 9)) }
+        var outcomes = CommandResult.Effect.allCases.map { effect in
+            CommandOutcome.done(
+                CommandResult(
+                    effect: effect, sequence: 9, landing: effect == .prepared ? landing(.disk("/d")) : nil))
+        }
         outcomes += [.rejected(fault), .failed(Fault(.bug, .internalError, "Oh."))]
+        #expect(throws: UnreadableMessage.self) {
+            try CommandOutcome(reading: WireOutcome(.done(CommandResult(effect: .prepared, sequence: 9))))
+        }
         for outcome in outcomes { #expect(try CommandOutcome(reading: WireOutcome(outcome)) == outcome) }
     }
 
     @Test func `every domain state survives the wire`() throws {
-        let states = [DomainState.running, .paused] + StopCause.allCases.map(DomainState.gone)
+        let states = [DomainState.running, .paused, .moving] + StopCause.allCases.map(DomainState.gone)
         for state in states { #expect(try DomainState(reading: WireDomainState(state)) == state) }
         let inventory = Inventory(
             bootID: "b", libvirtAnswered: false,

@@ -38,7 +38,7 @@ import Testing
         #expect(cause(VIR_DOMAIN_EVENT_STOPPED_DESTROYED) == .stopped(.domainDestroyed))
         #expect(cause(VIR_DOMAIN_EVENT_STOPPED_CRASHED) == .stopped(.failed))
         #expect(cause(VIR_DOMAIN_EVENT_STOPPED_FAILED) == .stopped(.failed))
-        #expect(cause(VIR_DOMAIN_EVENT_STOPPED_MIGRATED) == .stopped(.foundGone))
+        #expect(cause(VIR_DOMAIN_EVENT_STOPPED_MIGRATED) == .stopped(.movedAway))
         #expect(LifecycleNotice.Kind(event: VIR_DOMAIN_EVENT_STOPPED.rawValue, detail: 99) == .stopped(.foundGone))
         #expect(LifecycleNotice.Kind(event: 99, detail: 0) == .changed)
     }

@@ -17,7 +17,7 @@ extension Check {
     @Sendable private static func everyStateIsRead(_ store: any Database, _: ManualClock) async throws {
         for (number, state) in everyState.enumerated() {
             var vm = Sample.vm(number + 1, state: state)
-            vm.lastHost = Sample.hostID(9)
+            vm.lastPlacement = Placement(host: Sample.hostID(9), epoch: Epoch(3))
             vm.pool = Sample.poolID(9)
             vm.domainSeen = true
             vm.observed = Observation(session: 3, sequence: 14)

@@ -32,6 +32,12 @@ extension RoostClient {
         try await value(APIRequest(.post, ["vms", vm, "actions", "stop"], body: Self.json(request)))
     }
 
+    package func migrateVM(_ vm: String, _ request: MigrateVMRequest) async throws(APIFailure)
+        -> Answer<OperationResource>
+    {
+        try await value(APIRequest(.post, ["vms", vm, "actions", "migrate"], body: Self.json(request)))
+    }
+
     /// `timeout` is the guest's own time, in seconds.
     package func rebootVM(_ vm: String, timeout: Int) async throws(APIFailure) -> Answer<OperationResource> {
         try await value(

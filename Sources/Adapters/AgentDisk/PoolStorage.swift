@@ -24,7 +24,9 @@ package final class PoolStorage: HostStorage {
         pool = try Self.identity(of: directory, ids: ids)
     }
 
-    package func prepare(_ vm: VMID, from image: ImageSource) async throws(Fault) -> BootFiles {
+    package func prepare(
+        _ vm: VMID, from image: ImageSource, mayMakeDisk: Bool
+    ) async throws(Fault) -> BootFiles {
         let boot: BootFiles
         switch image.kind {
         case .kernel:
@@ -34,6 +36,11 @@ package final class PoolStorage: HostStorage {
         case .disk:
             _ = try await images.path(.disk, of: image)
             let format = image.files.first { $0.part == .disk }?.format ?? .qcow2
+            guard mayMakeDisk || disks.exists(vm) else {
+                throw Fault(
+                    .conflict, .diskElsewhere, "The root disk of VM \(vm) is not in this host's pool.",
+                    hint: "Check that the hosts mount the same pool.")
+            }
             try await disks.make(vm, over: "../images/\(image.id)/\(ImageFile.Part.disk.rawValue)", format)
             boot = .disk(disks.path(vm))
         }

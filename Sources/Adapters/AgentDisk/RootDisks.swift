@@ -15,6 +15,8 @@ struct RootDisks: Sendable {
 
     func path(_ vm: VMID) -> String { "\(directory)/\(name(vm))" }
 
+    func exists(_ vm: VMID) -> Bool { DurableFile.size(path(vm)) != nil }
+
     /// Makes the VM's disk over `backing`, a path relative to this directory, unless it is there.
     func make(_ vm: VMID, over backing: String, _ format: ImageFile.Format) async throws(Fault) {
         guard DurableFile.size(path(vm)) == nil else { return }

@@ -19,6 +19,7 @@ final class Session: Sendable {
         case inventory(Inventory)
         case change(DomainChange)
         case lostSight
+        case progress(VMID, Epoch, MigrationProgress)
     }
 
     private struct Shared {
@@ -256,6 +257,9 @@ final class Session: Sendable {
             let (vm, epoch, domain, sequence) = try change.read()
             enqueue(.change(DomainChange(vm: vm, epoch: epoch, state: domain, sequence: sequence)))
         case .lostSight: enqueue(.lostSight)
+        case .migrationProgress(let wire):
+            let (vm, epoch, progress) = try wire.read()
+            enqueue(.progress(vm, epoch, progress))
         case .consoleLog(let log): try receive(log)
         case .pong(let pong): _ = answer([.ping(pong.nonce)], .pong)
         case .hello, nil: throw UnreadableMessage("a message of an unknown kind")

@@ -96,6 +96,8 @@ struct SessionLife: Sendable {
                 try await observer.received(inventory, from: session.host, session: session.number)
             case .change(let change):
                 try await observer.received(change, from: session.host, session: session.number)
+            case .progress(let vm, let epoch, let progress):
+                try await observer.received(progress, of: vm, epoch, from: session.host, session: session.number)
             case .lostSight:
                 try await observer.lostSight(of: session.host, session: session.number)
             }

@@ -116,7 +116,7 @@ final class LibvirtConnection: @unchecked Sendable {
         var state: Int32 = 0
         var reason: Int32 = 0
         guard virDomainGetState(domain, &state, &reason, 0) == 0 else { throw lastError() }
-        guard let seen = Self.state(UInt32(bitPattern: state)) else { return nil }
+        guard let seen = Self.state(UInt32(bitPattern: state), UInt32(bitPattern: reason)) else { return nil }
         guard
             let text = virDomainGetMetadata(
                 domain, Int32(VIR_DOMAIN_METADATA_ELEMENT.rawValue), DomainMetadata.namespace,
@@ -134,14 +134,21 @@ final class LibvirtConnection: @unchecked Sendable {
     }
 
     /// What an active domain's state means; nil when the domain is not active.
-    private static func state(_ state: UInt32) -> DomainState? {
+    private static func state(_ state: UInt32, _ reason: UInt32) -> DomainState? {
         switch state {
         case VIR_DOMAIN_SHUTOFF.rawValue: nil
+        case VIR_DOMAIN_PAUSED.rawValue where movingReasons.contains(reason): .moving
         // A crashed domain that is still active is kept by libvirt with its CPUs halted.
         case VIR_DOMAIN_PAUSED.rawValue, VIR_DOMAIN_PMSUSPENDED.rawValue, VIR_DOMAIN_CRASHED.rawValue: .paused
         default: .running
         }
     }
+
+    /// Why a domain is paused whose guest is on its way from or to another host.
+    private static let movingReasons: Set<UInt32> = [
+        VIR_DOMAIN_PAUSED_MIGRATION.rawValue, VIR_DOMAIN_PAUSED_POSTCOPY.rawValue,
+        VIR_DOMAIN_PAUSED_POSTCOPY_FAILED.rawValue,
+    ]
 
     // MARK: What libvirt does
 
@@ -208,7 +215,7 @@ final class LibvirtConnection: @unchecked Sendable {
 
     // MARK: Errors and lookups
 
-    private func withDomain<Value>(
+    func withDomain<Value>(
         _ vm: VMID, _ body: (OpaquePointer) throws(HypervisorError) -> Value
     ) throws(HypervisorError) -> Value {
         guard let domain = virDomainLookupByUUIDString(pointer, vm.rawValue) else { throw lastError() }
@@ -217,13 +224,13 @@ final class LibvirtConnection: @unchecked Sendable {
     }
 
     /// A call on a domain that ended meanwhile fails in words of its own.
-    private func lastErrorOfActive(_ domain: OpaquePointer) -> HypervisorError {
+    func lastErrorOfActive(_ domain: OpaquePointer) -> HypervisorError {
         let failure = LibvirtFailure.latest()
         let isInactive = failure.code == VIR_ERR_OPERATION_INVALID.rawValue && virDomainIsActive(domain) == 0
         return isInactive ? .noDomain : error(failure)
     }
 
-    private func lastError() -> HypervisorError { error(LibvirtFailure.latest()) }
+    func lastError() -> HypervisorError { error(LibvirtFailure.latest()) }
 
     private func error(_ failure: LibvirtFailure) -> HypervisorError {
         HypervisorError(

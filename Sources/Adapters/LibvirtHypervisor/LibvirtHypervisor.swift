@@ -32,6 +32,8 @@ package final class LibvirtHypervisor: Hypervisor {
     private let calls: BlockingCalls
     /// Apart from the calls to libvirt, as it must work when those hang.
     private let kills = BlockingCalls(threadsMax: 8)
+    /// Apart, as each holds a thread for as long as a guest's memory takes to copy.
+    private let moves = BlockingCalls(threadsMax: 32)
     private let limits: Limits
     private let confinement: Confinement
     private let probing: Mutex<Task<AccelerationProbe.Finding, Never>?>
@@ -44,7 +46,10 @@ package final class LibvirtHypervisor: Hypervisor {
     init(uri: String, confinement: Confinement, limits: Limits, finding: AccelerationProbe.Finding?) {
         let calls = BlockingCalls()
         self.calls = calls
-        link = LibvirtLink(uri: uri) { [calls] reason in calls.abandon(reason) }
+        link = LibvirtLink(uri: uri) { [calls, moves] reason in
+            calls.abandon(reason)
+            moves.abandon(reason)
+        }
         self.limits = limits
         self.confinement = confinement
         probing = Mutex(finding.map { finding in Task { finding } })
@@ -107,6 +112,30 @@ package final class LibvirtHypervisor: Hypervisor {
 
     package func control(_ control: GuestControl, of vm: VMID) async throws(HypervisorError) {
         try await ask(control.rawValue) { connection throws(HypervisorError) in try connection.control(control, of: vm)
+        }
+    }
+
+    package func migrate(_ migration: DomainMigration) async throws(HypervisorError) {
+        // What is cancelled or broken off still takes libvirt a while to undo.
+        let limit = Duration.seconds(migration.options.timeout) * 2 + .seconds(600)
+        try await moves.run("move", within: limit) { [link] () throws(HypervisorError) in
+            try link.perform { connection throws(HypervisorError) in try connection.migrate(migration) }
+        }
+    }
+
+    package func migrationProgress(of vm: VMID) async throws(HypervisorError) -> MigrationProgress? {
+        try await ask("progress of a move") { connection throws(HypervisorError) in
+            try connection.migrationProgress(of: vm)
+        }
+    }
+
+    package func cancelMigration(of vm: VMID) async throws(HypervisorError) {
+        try await ask("end of a move") { connection throws(HypervisorError) in try connection.cancelMigration(of: vm) }
+    }
+
+    package func beginPostCopy(of vm: VMID) async throws(HypervisorError) {
+        try await ask("turn to post-copy") { connection throws(HypervisorError) in
+            try connection.beginPostCopy(of: vm)
         }
     }
 

@@ -44,6 +44,7 @@ extension LifecycleNotice.Kind {
         switch detail {
         case VIR_DOMAIN_EVENT_STOPPED_SHUTDOWN.rawValue: .guestShutdown
         case VIR_DOMAIN_EVENT_STOPPED_DESTROYED.rawValue: .domainDestroyed
+        case VIR_DOMAIN_EVENT_STOPPED_MIGRATED.rawValue: .movedAway
         // QEMU killed by a signal ends as FAILED, a guest that says it panicked as CRASHED.
         case VIR_DOMAIN_EVENT_STOPPED_CRASHED.rawValue, VIR_DOMAIN_EVENT_STOPPED_FAILED.rawValue: .failed
         default: .foundGone

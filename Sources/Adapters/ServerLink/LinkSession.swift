@@ -91,6 +91,8 @@ final class LinkSession: Sendable {
         case .inventory(let inventory):
             send(.with { $0.inventory = .with { $0.inventory = WireInventory(inventory) } })
         case .lostSight: send(.with { $0.lostSight = WireLostSight() })
+        case .migrationProgress(let vm, let epoch, let progress):
+            send(.with { $0.migrationProgress = WireMigrationProgress(vm, epoch, progress) })
         case .helloDue: end(.lost("libvirt tells by now what this host is, so the next session says it"))
         }
     }
@@ -221,7 +223,7 @@ extension WireAgentMessage {
         switch kind {
         case .domainChanged(let change): change.sequence <= count
         case .inventory(let report): !report.hasRequest && report.inventory.sequence <= count
-        case .hello, .commandOutcome, .settlement, .lostSight, .consoleLog, .pong, nil: false
+        case .hello, .commandOutcome, .settlement, .lostSight, .consoleLog, .pong, .migrationProgress, nil: false
         }
     }
 }

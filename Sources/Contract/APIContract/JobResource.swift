@@ -4,12 +4,16 @@ package struct OperationResource: Codable, Hashable, Sendable {
     package var kind: String
     package var vm: String
     package var host: String?
+    /// The host that a move leads to.
+    package var destination: String?
     package var epoch: Int64
     /// `pending`, `running`, `succeeded`, `failed`, `superseded` or `cancelled`.
     package var state: String
     /// What came of it, once it ended; `deferred` says that a GC job goes on with it.
     package var outcome: String?
     package var progress: String?
+    /// How far a live move has come.
+    package var transfer: Transfer?
     package var error: Problem?
     package var attempts: Int
     package var requestedBy: String
@@ -19,18 +23,21 @@ package struct OperationResource: Codable, Hashable, Sendable {
     package var endedAt: String?
 
     package init(
-        id: String, kind: String, vm: String, host: String?, epoch: Int64, state: String, outcome: String?,
-        progress: String?, error: Problem?, attempts: Int, requestedBy: String, revision: Int, createdAt: String,
+        id: String, kind: String, vm: String, host: String?, destination: String? = nil, epoch: Int64, state: String,
+        outcome: String?, progress: String?, transfer: Transfer? = nil, error: Problem?, attempts: Int,
+        requestedBy: String, revision: Int, createdAt: String,
         updatedAt: String, endedAt: String?
     ) {
         self.id = id
         self.kind = kind
         self.vm = vm
         self.host = host
+        self.destination = destination
         self.epoch = epoch
         self.state = state
         self.outcome = outcome
         self.progress = progress
+        self.transfer = transfer
         self.error = error
         self.attempts = attempts
         self.requestedBy = requestedBy
@@ -41,6 +48,22 @@ package struct OperationResource: Codable, Hashable, Sendable {
     }
 
     package var isEnded: Bool { endedAt != nil }
+}
+
+/// How much of a guest's memory and disk has been copied to another host.
+package struct Transfer: Codable, Hashable, Sendable {
+    /// 0 to 100. It can fall: a guest changes what was copied.
+    package var percent: Int
+    package var bytesProcessed: Int64
+    package var bytesTotal: Int64
+    package var bytesRemaining: Int64
+
+    package init(percent: Int, bytesProcessed: Int64, bytesTotal: Int64, bytesRemaining: Int64) {
+        self.percent = percent
+        self.bytesProcessed = bytesProcessed
+        self.bytesTotal = bytesTotal
+        self.bytesRemaining = bytesRemaining
+    }
 }
 
 /// Durable leftover work, as the API shows it.

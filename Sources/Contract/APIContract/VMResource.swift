@@ -8,6 +8,8 @@ package struct VMResource: Codable, Hashable, Sendable {
     /// The host of the placement: the only place where the VM's domain may exist.
     package var host: String?
     package var lastHost: String?
+    /// The host that the VM moves to.
+    package var destination: String?
     package var epoch: Int64
     package var cpus: Int
     package var memory: Int  // MiB
@@ -21,8 +23,9 @@ package struct VMResource: Codable, Hashable, Sendable {
     package var updatedAt: String
 
     package init(
-        id: String, name: String, state: String, stopCause: String?, host: String?, lastHost: String?, epoch: Int64,
-        cpus: Int, memory: Int, image: String, operation: String?, waitingFor: WaitingFor?,
+        id: String, name: String, state: String, stopCause: String?, host: String?, lastHost: String?,
+        destination: String? = nil, epoch: Int64, cpus: Int, memory: Int, image: String, operation: String?,
+        waitingFor: WaitingFor?,
         conflicts: [DomainSighting], revision: Int, createdAt: String, updatedAt: String
     ) {
         self.id = id
@@ -31,6 +34,7 @@ package struct VMResource: Codable, Hashable, Sendable {
         self.stopCause = stopCause
         self.host = host
         self.lastHost = lastHost
+        self.destination = destination
         self.epoch = epoch
         self.cpus = cpus
         self.memory = memory
@@ -108,6 +112,30 @@ package struct StopVMRequest: Codable, Hashable, Sendable {
         self.defer = `defer`
         self.expectedHost = expectedHost
         self.expectedEpoch = expectedEpoch
+    }
+}
+
+/// The body of `POST /v1/vms/{vm}/actions/migrate`.
+package struct MigrateVMRequest: Codable, Hashable, Sendable {
+    package var host: String?
+    package var live: Bool?
+    package var copyStorage: Bool?
+    package var autoConverge: Bool?
+    package var postCopy: Bool?
+    package var timeout: Int?
+    package var stopTimeout: Int?
+
+    package init(
+        host: String? = nil, live: Bool? = nil, copyStorage: Bool? = nil, autoConverge: Bool? = nil,
+        postCopy: Bool? = nil, timeout: Int? = nil, stopTimeout: Int? = nil
+    ) {
+        self.host = host
+        self.live = live
+        self.copyStorage = copyStorage
+        self.autoConverge = autoConverge
+        self.postCopy = postCopy
+        self.timeout = timeout
+        self.stopTimeout = stopTimeout
     }
 }
 

@@ -9,6 +9,9 @@ extension WireCommand {
         case .stop(let stop): kind = .stop(WireStopVMCommand(stop))
         case .destroy(let destroy): kind = .destroy(WireDestroyVMCommand(destroy))
         case .control(let control): kind = .control(WireControlVMCommand(control))
+        case .prepareMigration(let prepare): kind = .prepareMigration(WirePrepareMigrationCommand(prepare))
+        case .migrate(let migrate): kind = .migrate(WireMigrateVMCommand(migrate))
+        case .cancelMigration(let cancel): kind = .cancelMigration(WireCancelMigrationCommand(cancel))
         }
     }
 }
@@ -20,6 +23,9 @@ extension HostCommand {
         case .stop(let stop): self = .stop(try StopVMCommand(reading: stop))
         case .destroy(let destroy): self = .destroy(try DestroyVMCommand(reading: destroy))
         case .control(let control): self = .control(try ControlVMCommand(reading: control))
+        case .prepareMigration(let prepare): self = .prepareMigration(try PrepareMigrationCommand(reading: prepare))
+        case .migrate(let migrate): self = .migrate(try MigrateVMCommand(reading: migrate))
+        case .cancelMigration(let cancel): self = .cancelMigration(try CancelMigrationCommand(reading: cancel))
         case nil: throw UnreadableMessage("a command of an unknown kind")
         }
     }

@@ -90,6 +90,7 @@ extension WireDomainState {
         switch state {
         case .running: kind = .running
         case .paused: kind = .paused
+        case .moving: kind = .moving
         case .gone(let cause):
             kind = .gone
             self.cause = WireStopCause(cause)
@@ -102,6 +103,7 @@ extension DomainState {
         switch wire.kind {
         case .running: self = .running
         case .paused: self = .paused
+        case .moving: self = .moving
         case .gone: self = .gone(try StopCause(reading: wire.cause))
         case .unspecified, .UNRECOGNIZED: throw UnreadableMessage("domain state \(wire.kind.rawValue)")
         }
@@ -120,6 +122,8 @@ extension WireStopCause {
             case .hostRebooted: .hostRebooted
             case .hostFenced: .hostFenced
             case .startFailed: .startFailed
+            case .movedAway: .movedAway
+            case .writtenOff: .writtenOff
             }
     }
 }
@@ -135,6 +139,8 @@ extension StopCause {
         case .hostRebooted: self = .hostRebooted
         case .hostFenced: self = .hostFenced
         case .startFailed: self = .startFailed
+        case .movedAway: self = .movedAway
+        case .writtenOff: self = .writtenOff
         case .unspecified, .UNRECOGNIZED: throw UnreadableMessage("stop cause \(wire.rawValue)")
         }
     }

@@ -35,8 +35,12 @@ extension WireResult {
             case .resumed: .resumed
             case .reset: .reset
             case .rebooted: .rebooted
+            case .prepared: .prepared
+            case .migrated: .migrated
+            case .cancelling: .cancelling
             }
         sequence = result.sequence
+        if let landing = result.landing { self.landing = WireMigrationLanding(landing) }
     }
 }
 
@@ -52,8 +56,16 @@ extension CommandResult {
         case .resumed: effect = .resumed
         case .reset: effect = .reset
         case .rebooted: effect = .rebooted
+        case .prepared: effect = .prepared
+        case .migrated: effect = .migrated
+        case .cancelling: effect = .cancelling
         case .unspecified, .UNRECOGNIZED: throw UnreadableMessage("command effect \(wire.effect.rawValue)")
         }
-        self.init(effect: effect, sequence: wire.sequence)
+        guard (effect == .prepared) == wire.hasLanding else {
+            throw UnreadableMessage("the effect \(effect.rawValue) with or without a landing")
+        }
+        self.init(
+            effect: effect, sequence: wire.sequence,
+            landing: wire.hasLanding ? try MigrationLanding(reading: wire.landing) : nil)
     }
 }

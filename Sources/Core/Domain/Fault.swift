@@ -42,6 +42,7 @@ package enum FaultCode: String, CaseIterable, Sendable, Codable {
     case joinTokenInvalid = "join-token-invalid"
     case libvirtUnavailable = "libvirt-unavailable"
     case methodNotAllowed = "method-not-allowed"
+    case migrationImpossible = "migration-impossible"
     case nameTaken = "name-taken"
     case noCapacity = "no-capacity"
     case notFound = "not-found"

@@ -5,7 +5,6 @@ import Synchronization
 /// The agent's own logic: commands once each, reports in the order they were seen, and a memory that survives it.
 package final class Agent: AgentInbox {
     private struct State {
-        var reports: AsyncStream<AgentReport>.Continuation?
         var facts: HostFacts?
         /// The latest hello could not say what the host is.
         var helloLacksFacts = false
@@ -29,14 +28,16 @@ package final class Agent: AgentInbox {
     private let claims: CommandClaims
     private let reboots = Reboots()
     private let sequence: Sequence
+    private let outlet: Outlet
     private let state = Mutex(State())
 
     /// - Parameters:
     ///   - bootID: names this boot of the host; a new one tells the server that nothing of the old one runs.
     ///   - inventoryInterval: how often a whole inventory is sent as a safety net.
     package init(
-        hypervisor: any Hypervisor, storage: any HostStorage, journal: any CommandJournal, ledger: any EpochLedger,
-        time: any TimeSource, ids: any IDSource, faults: any FaultPoints, bootID: String, version: String,
+        hypervisor: any Hypervisor, storage: any HostStorage, channel: any MigrationChannel,
+        journal: any CommandJournal, ledger: any EpochLedger, time: any TimeSource, ids: any IDSource,
+        faults: any FaultPoints, bootID: String, version: String,
         inventoryInterval: Duration = .seconds(60), logger: Logger
     ) {
         self.hypervisor = hypervisor
@@ -54,11 +55,29 @@ package final class Agent: AgentInbox {
         self.sequence = sequence
         let claims = CommandClaims()
         self.claims = claims
+        let outlet = Outlet()
+        self.outlet = outlet
         self.runner = CommandRunner(
-            hypervisor: hypervisor, storage: storage, journal: journal, ledger: ledger, time: time, faults: faults,
-            nextSequence: { sequence.next() }, isOvertaken: { claims.isOvertaken($0) },
+            hypervisor: hypervisor, storage: storage, channel: channel, journal: journal, ledger: ledger, time: time,
+            faults: faults, nextSequence: { sequence.next() }, isOvertaken: { claims.isOvertaken($0) },
             isEndAwaited: { claims.isEndAwaited($0, $1) }, reboots: { [reboots] in reboots.count(of: $0) },
-            logger: logger)
+            isMoveCancelled: { claims.isMoveCancelled($0, $1) },
+            reportProgress: { outlet.yield(.migrationProgress($0, $1, $2)) }, logger: logger)
+    }
+
+    /// Where reports go: to whoever listened last.
+    private final class Outlet: Sendable {
+        private let continuation = Mutex<AsyncStream<AgentReport>.Continuation?>(nil)
+
+        func yield(_ report: AgentReport) { _ = continuation.withLock { $0 }?.yield(report) }
+
+        func replace(_ next: AsyncStream<AgentReport>.Continuation) {
+            let earlier = continuation.withLock { continuation in
+                defer { continuation = next }
+                return continuation
+            }
+            earlier?.finish()
+        }
     }
 
     /// Counts how often each guest has booted anew.
@@ -132,7 +151,7 @@ package final class Agent: AgentInbox {
         state.withLock { state in
             // One that was begun before libvirt fell silent would say that it answers.
             guard inventory.sequence > state.lostSightAt else { return }
-            _ = state.reports?.yield(.inventory(inventory))
+            outlet.yield(.inventory(inventory))
         }
     }
 
@@ -140,7 +159,7 @@ package final class Agent: AgentInbox {
         let number = sequence.next()
         state.withLock { state in
             state.lostSightAt = number
-            _ = state.reports?.yield(.lostSight)
+            outlet.yield(.lostSight)
         }
     }
 
@@ -157,22 +176,17 @@ package final class Agent: AgentInbox {
         state.withLock { state in
             guard state.helloLacksFacts else { return }
             state.helloLacksFacts = false
-            _ = state.reports?.yield(.helloDue)
+            outlet.yield(.helloDue)
         }
     }
 
-    private func report(_ report: AgentReport) { _ = state.withLock { $0.reports }?.yield(report) }
+    private func report(_ report: AgentReport) { outlet.yield(report) }
 
     // MARK: AgentInbox
 
     package func reports() -> AsyncStream<AgentReport> {
         let (stream, continuation) = AsyncStream.makeStream(of: AgentReport.self)
-        let earlier = state.withLock { state in
-            let earlier = state.reports
-            state.reports = continuation
-            return earlier
-        }
-        earlier?.finish()
+        outlet.replace(continuation)
         return stream
     }
 
@@ -208,6 +222,11 @@ package final class Agent: AgentInbox {
     }
 
     package func execute(_ command: HostCommand, id: CommandID) async throws(CancellationError) -> CommandOutcome {
+        // It must not wait behind the move that it is about, and leaves nothing to remember.
+        if case .cancelMigration(let cancel) = command {
+            guard claims.cancelMove(cancel.vm, cancel.epoch) else { return .rejected(.noMove) }
+            return .done(CommandResult(effect: .cancelling, sequence: sequence.next()))
+        }
         claims.arrive(command)
         defer { claims.depart(command) }
         if case .ended(let outcome) = await claims.claim(id) { return outcome }
@@ -303,6 +322,10 @@ package final class Agent: AgentInbox {
                 domainType: "unknown", reason: "libvirt has not answered yet.", libvirtVersion: "", qemuVersion: ""),
             pool: storage.pool)
     }
+}
+
+extension Fault {
+    static let noMove = Fault(.conflict, .domainNotFound, "No move of this domain is under way here.")
 }
 
 extension CommandOutcome {

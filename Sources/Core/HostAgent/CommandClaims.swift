@@ -8,6 +8,8 @@ final class CommandClaims: Sendable {
         var claimed: [CommandID: [CheckedContinuation<Turn, Never>]] = [:]
         /// What was received and has not ended, by VM; a repeat counts as often as it came.
         var present: [VMID: [HostCommand]] = [:]
+        /// Moves that are to be broken off.
+        var cancelledMoves: [VMID: Epoch] = [:]
         /// The inventories that are being collected, each with the VMs that had a command meanwhile.
         var looks: [Int64: Set<VMID>] = [:]
     }
@@ -37,11 +39,28 @@ final class CommandClaims: Sendable {
             guard var commands = state.present[command.vm] else { return }
             if let index = commands.firstIndex(of: command) { commands.remove(at: index) }
             state.present[command.vm] = commands.isEmpty ? nil : commands
+            if case .migrate(let move) = command, state.cancelledMoves[command.vm] == move.epoch {
+                state.cancelledMoves[command.vm] = nil
+            }
         }
     }
 
     /// Whether a later wish to end the same epoch's domain, which asks no guest, waits behind `stop`.
     func isOvertaken(_ stop: StopVMCommand) -> Bool { isOvertaken(stop.vm, stop.epoch, by: { $0 > stop.mode }) }
+
+    /// Asks that the move of the epoch's domain be broken off; false when none is here.
+    func cancelMove(_ vm: VMID, _ epoch: Epoch) -> Bool {
+        state.withLock { state in
+            let isHere = (state.present[vm] ?? []).contains { command in
+                if case .migrate(let move) = command { return move.epoch == epoch }
+                return false
+            }
+            if isHere { state.cancelledMoves[vm] = epoch }
+            return isHere
+        }
+    }
+
+    func isMoveCancelled(_ vm: VMID, _ epoch: Epoch) -> Bool { state.withLock { $0.cancelledMoves[vm] == epoch } }
 
     /// Whether a wish to end the epoch's domain waits.
     func isEndAwaited(_ vm: VMID, _ epoch: Epoch) -> Bool { isOvertaken(vm, epoch, by: { _ in true }) }
@@ -50,7 +69,7 @@ final class CommandClaims: Sendable {
         state.withLock { state in
             (state.present[vm] ?? []).contains { other in
                 switch other {
-                case .start, .control: false
+                case .start, .control, .prepareMigration, .migrate, .cancelMigration: false
                 case .stop(let other): other.epoch == epoch && isStronger(other.mode)
                 case .destroy(let other): other.epoch == epoch
                 }

@@ -8,6 +8,7 @@ import Logging
 struct CommandRunner: Sendable {
     let hypervisor: any Hypervisor
     let storage: any HostStorage
+    let channel: any MigrationChannel
     let journal: any CommandJournal
     let ledger: any EpochLedger
     let time: any TimeSource
@@ -19,32 +20,15 @@ struct CommandRunner: Sendable {
     let isEndAwaited: @Sendable (VMID, Epoch) -> Bool
     /// How often the guest has booted anew while this agent watched.
     let reboots: @Sendable (VMID) -> Int
+    /// Whether the move of the VM's epoch is to be broken off.
+    let isMoveCancelled: @Sendable (VMID, Epoch) -> Bool
+    let reportProgress: @Sendable (VMID, Epoch, MigrationProgress) -> Void
     let logger: Logger
 
     /// How often a guest that does not react is asked again to power off.
     let pressInterval: Duration = .seconds(5)
     let pollInterval: Duration = .milliseconds(100)
     let retryInterval: Duration = .milliseconds(500)
-
-    init(
-        hypervisor: any Hypervisor, storage: any HostStorage, journal: any CommandJournal, ledger: any EpochLedger,
-        time: any TimeSource, faults: any FaultPoints, nextSequence: @escaping @Sendable () -> Int64,
-        isOvertaken: @escaping @Sendable (StopVMCommand) -> Bool,
-        isEndAwaited: @escaping @Sendable (VMID, Epoch) -> Bool, reboots: @escaping @Sendable (VMID) -> Int,
-        logger: Logger
-    ) {
-        self.hypervisor = hypervisor
-        self.storage = storage
-        self.journal = journal
-        self.ledger = ledger
-        self.time = time
-        self.faults = faults
-        self.nextSequence = nextSequence
-        self.isOvertaken = isOvertaken
-        self.isEndAwaited = isEndAwaited
-        self.reboots = reboots
-        self.logger = logger
-    }
 
     /// One run of one command.
     struct Run {
@@ -71,6 +55,9 @@ struct CommandRunner: Sendable {
             case .stop(let stop): outcome = try await self.run(stop, run)
             case .destroy(let destroy): outcome = try await self.run(destroy, run)
             case .control(let control): outcome = try await self.run(control, run)
+            case .prepareMigration(let prepare): outcome = try await self.run(prepare, run)
+            case .migrate(let migrate): outcome = try await self.run(migrate, run)
+            case .cancelMigration: return .rejected(.noMove)
             }
         } catch let error as CancellationError {
             throw error
@@ -132,7 +119,7 @@ struct CommandRunner: Sendable {
         do throws(Fault) {
             spec = DomainSpec(
                 vm: start.vm, epoch: start.epoch, name: start.name, cpus: start.cpus, memory: start.memory,
-                boot: try await storage.prepare(start.vm, from: start.image),
+                boot: try await storage.prepare(start.vm, from: start.image, mayMakeDisk: true),
                 consoleLog: storage.consoleLog(of: start.vm))
         } catch {
             try Task.checkCancellation()
@@ -180,6 +167,8 @@ struct CommandRunner: Sendable {
     // MARK: Stop
 
     private func run(_ stop: StopVMCommand, _ run: Run) async throws -> CommandOutcome {
+        // Also ends the waiting for a guest that was to come with this epoch.
+        await channel.close(stop.vm, upTo: stop.epoch)
         let process = stop.mode == .force ? await processBeforeLook(of: stop.vm) : nil
         switch try await firstVerdict(stop.vm, stop.epoch, run) {
         case .other(let found):
@@ -300,6 +289,7 @@ struct CommandRunner: Sendable {
     // MARK: Destroy
 
     private func run(_ destroy: DestroyVMCommand, _ run: Run) async throws -> CommandOutcome {
+        await channel.close(destroy.vm, upTo: destroy.epoch)
         let process = await processBeforeLook(of: destroy.vm)
         let verdict = try await firstVerdict(destroy.vm, destroy.epoch, run)
         switch verdict {
@@ -356,6 +346,11 @@ struct CommandRunner: Sendable {
         case (.stop, .match), (.destroy, .match):
             outcome = .failed(
                 Fault(.unavailable, .commandFailed, "The agent was restarted before the command took effect."))
+        // The way in went with the agent, and nobody was told of it.
+        case (.prepareMigration, .match), (.prepareMigration, .absent): outcome = .failed(.cutShort)
+        case (.migrate, .match), (.migrate, .absent):
+            if try await isMoving(begun.vm) { return nil }
+            outcome = .failed(.cutShort)
         // The domain may still be on its way up, and what a destroy left is not known.
         case (.start, .absent), (.destroy, .absent): return nil
         case (_, .other(let found)):
@@ -411,7 +406,7 @@ struct CommandRunner: Sendable {
         do { try await time.sleep(for: duration) } catch { throw CancellationError() }
     }
 
-    private func diskFault(_ error: any Error) -> Fault {
+    func diskFault(_ error: any Error) -> Fault {
         error as? Fault ?? Fault(.bug, .internalError, "The agent's own disk failed: \(error)")
     }
 

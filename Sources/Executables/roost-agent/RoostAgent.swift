@@ -6,6 +6,7 @@ import HostAgent
 import Identity
 import LibvirtHypervisor
 import Logging
+import MigrationTunnel
 import NIOCore
 import Platform
 import ServerLink
@@ -40,6 +41,14 @@ struct RoostAgent: AsyncParsableCommand {
 
     @Option(name: .long, help: "Where images and root disks are kept. (default: DATA-DIR/pool)")
     var pool: String?
+
+    @Option(
+        name: .long,
+        help: "The address under which other hosts reach this one for moves. (default: that towards the server)")
+    var migrationAddress: String?
+
+    @Option(name: .long, help: "Holds the sockets of moves; the same on all hosts, and open to libvirt's QEMU user.")
+    var migrationDir = "/run/libvirt/roost"
 
     @Option(name: .long, help: "trace, debug, info, notice, warning, error or critical.")
     var logLevel = "info"
@@ -81,22 +90,35 @@ struct RoostAgent: AsyncParsableCommand {
         let images = ServerImages(logger: logger)
         let hypervisor = LibvirtHypervisor(uri: libvirt, acceleration: acceleration)
         defer { hypervisor.close() }
+        let files = AgentIdentityFiles(directory: dataDir)
         let agent = Agent(
             hypervisor: hypervisor,
             storage: try PoolStorage(
                 directory: pool ?? "\(dataDir)/pool", consoleDirectory: "\(dataDir)/console", fetcher: images,
                 ids: SystemIDs()),
+            channel: MigrationTunnel(places: places(servers), identity: { try files.load() }, logger: logger),
             journal: try DiskCommandJournal(directory: "\(dataDir)/commands"),
             ledger: try DiskEpochLedger(directory: "\(dataDir)/epochs"), time: SystemTime(), ids: SystemIDs(),
             faults: FileFaultPoints.fromEnvironment(), bootID: try Self.bootID(), version: Release.version,
             logger: logger)
         let connection = ServerConnection(
-            servers: servers, files: AgentIdentityFiles(directory: dataDir), joinToken: token, inbox: agent,
+            servers: servers, files: files, joinToken: token, inbox: agent,
             images: images, logger: logger)
         let group = ServiceGroup(
             services: [Watch(agent: agent), connection], gracefulShutdownSignals: [.sigterm, .sigint], logger: logger)
         try await group.run()
         logger.info("roost-agent has stopped; the guests run on")
+    }
+
+    private func places(_ servers: [ServerAddress]) -> MigrationTunnel.Places {
+        let given = migrationAddress
+        var places = MigrationTunnel.Places(address: {
+            if let given { return given }
+            guard let server = servers.first else { throw StartFailure("No server is named.", nil) }
+            return try LocalAddress.toward(server.host, port: server.port)
+        })
+        places.directory = migrationDir
+        return places
     }
 
     /// Names this boot of the host.

@@ -57,7 +57,7 @@ struct FakeStorage: HostStorage {
 
     var pool: PoolID { PoolID(trusted: "22222222-0000-4000-8000-000000000002") }
 
-    func prepare(_ vm: VMID, from image: ImageSource) async throws(Fault) -> BootFiles {
+    func prepare(_ vm: VMID, from image: ImageSource, mayMakeDisk: Bool) async throws(Fault) -> BootFiles {
         try call("storage.prepare") { $0.prepareFault }
         return .disk("/pool/\(vm).qcow2")
     }
@@ -87,6 +87,34 @@ struct FakeStorage: HostStorage {
             if let fault { throw fault }
         } catch {
             throw error as? Fault ?? Fault(.bug, .internalError, "the agent is dead")
+        }
+    }
+}
+
+/// The way to other hosts, as the agent's processes see it.
+struct FakeChannel: MigrationChannel {
+    let host: FakeHost
+
+    func open(for vm: VMID, _ epoch: Epoch, from source: HostID) async throws(Fault) -> MigrationDoor {
+        host.with { $0.doors[vm] = epoch }
+        return MigrationDoor(address: "10.0.0.12", port: 4711, socketDirectory: "/run/moves/\(vm)")
+    }
+
+    func connect(
+        _ vm: VMID, _ epoch: Epoch, to destination: HostID, at landing: MigrationLanding
+    ) async throws(Fault) -> MigrationSockets {
+        let fault: Fault? = host.with { state in
+            if state.connectFault == nil { state.connected[vm] = epoch }
+            return state.connectFault
+        }
+        if let fault { throw fault }
+        return MigrationSockets(directory: landing.socketDirectory)
+    }
+
+    func close(_ vm: VMID, upTo epoch: Epoch) async {
+        host.with { state in
+            if let open = state.doors[vm], open <= epoch { state.doors[vm] = nil }
+            if let open = state.connected[vm], open <= epoch { state.connected[vm] = nil }
         }
     }
 }

@@ -32,6 +32,17 @@ final class FakeHost: Sendable {
         var cuts: [Conduct] = []
         var kills: [Conduct] = []
         var controls: [Conduct] = []
+        var moves: [Conduct] = []
+        /// A move is under way and waits for this to be nil.
+        var progress: MigrationProgress?
+        var isMoveHeld = false
+        var moved: [DomainMigration] = []
+        var movesCancelled = 0
+        var postCopies = 0
+        /// Which doors stand open, by VM; and what was connected to.
+        var doors: [VMID: Epoch] = [:]
+        var connected: [VMID: Epoch] = [:]
+        var connectFault: Fault?
         /// What the guest does when its power button is pressed; by default nothing.
         var guest: @Sendable (_ presses: Int) -> Reaction = { _ in .ignores }
 
@@ -65,7 +76,8 @@ final class FakeHost: Sendable {
     func agent(_ life: AgentLife = AgentLife(), inventoryInterval: Duration = .seconds(60)) -> Agent {
         Agent(
             hypervisor: FakeHypervisor(host: self, life: life), storage: FakeStorage(host: self, life: life),
-            journal: FakeJournal(host: self, life: life), ledger: FakeLedger(host: self, life: life),
+            channel: FakeChannel(host: self), journal: FakeJournal(host: self, life: life),
+            ledger: FakeLedger(host: self, life: life),
             time: MortalTime(time: time, life: life), ids: FixedIDs(), faults: MortalGates(gates: gates, life: life),
             bootID: "boot", version: "1.0", inventoryInterval: inventoryInterval,
             logger: Logger(label: "agent") { _ in SwiftLogNoOpLogHandler() })

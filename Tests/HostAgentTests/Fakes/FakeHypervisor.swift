@@ -84,6 +84,39 @@ struct FakeHypervisor: Hypervisor {
         }
     }
 
+    func migrate(_ migration: DomainMigration) async throws(HypervisorError) {
+        let conduct = host.with { state in
+            state.progress = MigrationProgress(processed: 1, total: 4, remaining: 3)
+            return state.moves.isEmpty ? .works : state.moves.removeFirst()
+        }
+        await host.gates.reach("libvirt.moving")
+        while host.with({ $0.isMoveHeld && $0.movesCancelled == 0 }) {
+            do { try await host.time.sleep(for: .milliseconds(100)) } catch { throw .unreachable("the agent ends") }
+        }
+        defer { host.with { $0.progress = nil } }
+        if host.with({ $0.movesCancelled }) > 0 { throw .failed("operation aborted: canceled by client") }
+        try act("libvirt.migrate", conduct) { state throws(HypervisorError) in
+            guard state.domains[migration.vm] != nil else { throw .noDomain }
+            state.domains[migration.vm] = nil
+            state.moved.append(migration)
+        }
+    }
+
+    func migrationProgress(of vm: VMID) async throws(HypervisorError) -> MigrationProgress? {
+        try ask("libvirt.progress") { $0.progress }
+    }
+
+    func cancelMigration(of vm: VMID) async throws(HypervisorError) {
+        try act("libvirt.cancel", .works) { state throws(HypervisorError) in
+            guard state.progress != nil else { throw .failed("no job is active on the domain") }
+            state.movesCancelled += 1
+        }
+    }
+
+    func beginPostCopy(of vm: VMID) async throws(HypervisorError) {
+        try act("libvirt.post-copy", .works) { state throws(HypervisorError) in state.postCopies += 1 }
+    }
+
     func process(of vm: VMID) async throws(HypervisorError) -> (any GuestProcess)? {
         host.with { $0.domains[vm] != nil } ? FakeProcess(hypervisor: self, vm: vm) : nil
     }

@@ -171,8 +171,8 @@ extension FaultCode {
         case .internalError: 500
         case .hostUnreachable, .libvirtUnavailable, .storeUnavailable: 503
         case .alreadyConnected, .commandFailed, .diskElsewhere, .domainNotFound, .epochConflict, .hostDeleted,
-            .hostInUse, .imageInUse, .imageNotReady, .invalidState, .joinTokenInvalid, .nameTaken, .noCapacity,
-            .operationInProgress, .outcomeUnknown, .placementUnresolved, .protocolMismatch, .staleEpoch,
+            .hostInUse, .imageInUse, .imageNotReady, .invalidState, .joinTokenInvalid, .migrationImpossible, .nameTaken,
+            .noCapacity, .operationInProgress, .outcomeUnknown, .placementUnresolved, .protocolMismatch, .staleEpoch,
             .staleSession, .superseded:
             409
         }

@@ -61,6 +61,7 @@ extension FaultCode {
         case .joinTokenInvalid: "The join token is not valid"
         case .libvirtUnavailable: "The host's libvirt does not answer"
         case .methodNotAllowed: "The method is not allowed"
+        case .migrationImpossible: "It cannot be moved there"
         case .nameTaken: "The name is taken"
         case .noCapacity: "No host has room"
         case .notFound: "Not found"

@@ -15,10 +15,19 @@ extension OperationResource {
         }
         self.init(
             id: job.id.rawValue, kind: job.kind.label, vm: job.vm.rawValue, host: job.host.textIfAny,
-            epoch: job.epoch.rawValue, state: state, outcome: end?.outcome.rawValue,
-            progress: end == nil ? job.lastError : nil, error: end?.fault?.problem, attempts: job.attempts,
+            destination: job.peer?.rawValue, epoch: job.epoch.rawValue, state: state, outcome: end?.outcome.rawValue,
+            progress: end == nil ? job.lastError : nil, transfer: job.payload.progress.map { Transfer($0) },
+            error: end?.fault?.problem, attempts: job.attempts,
             requestedBy: job.requestedBy, revision: job.revision, createdAt: job.createdAt.rfc3339,
             updatedAt: job.updatedAt.rfc3339, endedAt: job.endedAt?.rfc3339)
+    }
+}
+
+extension Transfer {
+    init(_ progress: MigrationProgress) {
+        self.init(
+            percent: progress.percent, bytesProcessed: progress.processed, bytesTotal: progress.total,
+            bytesRemaining: progress.remaining)
     }
 }
 

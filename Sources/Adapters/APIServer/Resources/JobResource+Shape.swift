@@ -9,6 +9,9 @@ extension OperationResource {
             .text("kind", "What was asked for.", oneOf: JobKind.operations.map(\.label)) { $0.kind },
             .text("vm", "The VM's id.", format: "uuid") { $0.vm },
             .optionalText("host", "The host's id.", format: "uuid") { $0.host },
+            .optionalText("destination", "The id of the host that a move leads to.", format: "uuid") {
+                $0.destination
+            },
             .integer("epoch", "The VM's epoch that it is about.") { $0.epoch },
             .text(
                 "state", "How far it is.",
@@ -16,6 +19,7 @@ extension OperationResource {
             ) { $0.state },
             .optionalText("outcome", "What came of it.", oneOf: JobOutcome.allCases.map(\.rawValue)) { $0.outcome },
             .optionalText("progress", "What it does or waits for.") { $0.progress },
+            .optionalOne("transfer", Transfer.shape) { $0.transfer },
             .optionalOne("error", Problem.shape) { $0.error },
             .integer("attempts", "How often it was taken up.") { Int64($0.attempts) },
             .text("requestedBy", "Who asked for it.") { $0.requestedBy },
@@ -23,6 +27,17 @@ extension OperationResource {
             .text("createdAt", "When it was accepted.", format: "date-time") { $0.createdAt },
             .text("updatedAt", "When it last changed.", format: "date-time") { $0.updatedAt },
             .optionalText("endedAt", "When it ended.", format: "date-time") { $0.endedAt },
+        ])
+}
+
+extension Transfer {
+    static let shape = ResourceShape<Transfer>(
+        "Transfer",
+        [
+            .integer("percent", "How much of it need not be copied any more; it can fall.") { Int64($0.percent) },
+            .integer("bytesProcessed", "Bytes copied so far, some of them more than once.") { $0.bytesProcessed },
+            .integer("bytesTotal", "Bytes of memory and disk.") { $0.bytesTotal },
+            .integer("bytesRemaining", "Bytes still to be copied.") { $0.bytesRemaining },
         ])
 }
 

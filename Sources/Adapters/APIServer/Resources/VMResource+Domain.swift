@@ -6,13 +6,14 @@ extension VMResource {
     package init(_ view: VMView) {
         let vm = view.vm
         var waitingFor: WaitingFor?
-        if let placement = vm.state.placement, let reason = vm.state.waiting {
-            waitingFor = WaitingFor(host: placement.host.rawValue, reason: reason.rawValue)
+        if let host = vm.state.waitingHost, let reason = vm.state.waiting {
+            waitingFor = WaitingFor(host: host.rawValue, reason: reason.rawValue)
         }
         self.init(
             id: vm.id.rawValue, name: vm.name, state: vm.state.label.rawValue, stopCause: vm.state.cause?.rawValue,
-            host: vm.state.placement?.host.rawValue, lastHost: vm.lastHost?.rawValue, epoch: vm.epoch.rawValue,
-            cpus: vm.cpus, memory: vm.memory, image: vm.image.rawValue, operation: vm.operation?.rawValue,
+            host: vm.state.placement?.host.rawValue, lastHost: vm.lastHost?.rawValue,
+            destination: vm.state.destination?.host.rawValue, epoch: vm.epoch.rawValue, cpus: vm.cpus,
+            memory: vm.memory, image: vm.image.rawValue, operation: vm.operation?.rawValue,
             waitingFor: waitingFor, conflicts: view.conflicts.map { DomainSighting($0) }, revision: vm.revision,
             createdAt: vm.createdAt.rfc3339, updatedAt: vm.updatedAt.rfc3339)
     }

@@ -16,6 +16,7 @@ extension VMResource {
                 $0.host
             },
             .optionalText("lastHost", "The id of the host of the latest placement.", format: "uuid") { $0.lastHost },
+            .optionalText("destination", "The id of the host that it moves to.", format: "uuid") { $0.destination },
             .integer("epoch", "Counts starts and moves; 0 before the first start.") { $0.epoch },
             .integer("cpus", "Virtual CPUs.") { Int64($0.cpus) },
             .integer("memory", "MiB.") { Int64($0.memory) },

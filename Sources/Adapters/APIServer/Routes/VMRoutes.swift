@@ -5,8 +5,8 @@ import Domain
 /// `/v1/vms`.
 struct VMRoutes: Sendable {
     let services: APIServices
-    private var vms: VMService { services.vms }
-    private var operations: OperationAnswer { OperationAnswer(jobs: services.jobs) }
+    var vms: VMService { services.vms }
+    var operations: OperationAnswer { OperationAnswer(jobs: services.jobs) }
 
     private static let list = ListParameters(
         filters: [
@@ -26,7 +26,7 @@ struct VMRoutes: Sendable {
         "cpus", in: VMService.cpuLimits, of: "CPUs", isRequired: true, "Virtual CPUs.")
     private static let memory = BodyField<Int>.integer(
         "memory", in: VMService.memoryLimits, of: "MiB", isRequired: true, "MiB.")
-    private static let host = BodyField<String>.reference("host", "The host's id or name; any with room by default.")
+    static let host = BodyField<String>.reference("host", "The host's id or name; any with room by default.")
     private static let mode = BodyField<StopMode>.choice("mode", "How hard; `grace` by default.")
     private static let timeout = BodyField<Int>.integer(
         "timeout", in: StopRequest.timeoutLimits, of: "seconds",
@@ -41,7 +41,7 @@ struct VMRoutes: Sendable {
         "expectedEpoch", in: 1...Int.max, "Refused unless the VM's placement has this epoch.")
 
     var routes: [Route] {
-        [index, create, plan, show, delete, start, stop] + GuestControl.allCases.map(control) + [consoleLog]
+        [index, create, plan, show, delete, start, stop, migrate] + GuestControl.allCases.map(control) + [consoleLog]
     }
 
     private var index: Route {

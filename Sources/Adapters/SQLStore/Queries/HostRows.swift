@@ -88,8 +88,8 @@ extension SQLTransaction: HostTable {
         let rows = try sql.query(
             """
             SELECT CAST(COALESCE(SUM(cpus), 0) AS BIGINT) AS cpus, CAST(COALESCE(SUM(memory), 0) AS BIGINT) AS memory
-            FROM vm WHERE placement_host = ?
-            """, SQLValue(host))
+            FROM vm WHERE placement_host = ? OR destination_host = ?
+            """, SQLValue(host), SQLValue(host))
         guard let row = rows.first else { return Allocation(cpus: 0, memory: 0) }
         let read = RowReader("allocation", row)
         return Allocation(cpus: try read.int("cpus"), memory: try read.int("memory"))

@@ -29,8 +29,8 @@ extension SQLTransaction {
             """
             UPDATE job SET next_attempt_at = CASE WHEN next_attempt_at > ? THEN ? ELSE next_attempt_at END,
                 revision = revision + 1, updated_at = ?
-            WHERE host = ? AND state = 'waiting'
-            """, SQLValue(now), SQLValue(now), SQLValue(now), SQLValue(host))
+            WHERE (host = ? OR peer = ?) AND state = 'waiting'
+            """, SQLValue(now), SQLValue(now), SQLValue(now), SQLValue(host), SQLValue(host))
         if woken > 0 { noteJobs() }
         return woken
     }

@@ -6,6 +6,7 @@ enum JobRows {
     /// Written once.
     static let fixed = [
         "id", "revision", "created_at", "kind", "vm", "host", "epoch", "wish", "requested_by", "unique_key",
+        "peer",
     ]
     static let changing = [
         "payload", "state", "verdict", "outcome", "fault", "attempts", "last_error", "next_attempt_at", "owner",
@@ -36,7 +37,7 @@ enum JobRows {
         [
             SQLValue(job.id), SQLValue(job.revision), SQLValue(job.createdAt), SQLValue(job.kind), SQLValue(job.vm),
             SQLValue(job.host), SQLValue(job.epoch), SQLValue(job.wish), SQLValue(job.requestedBy),
-            SQLValue(job.uniqueKey),
+            SQLValue(job.uniqueKey), SQLValue(job.peer),
         ]
     }
 
@@ -110,8 +111,10 @@ extension SQLTransaction: JobTable {
     }
 
     func unfinishedJobs(on host: HostID) throws -> [Job] {
-        try sql.query("\(JobRows.select) WHERE host = ? AND state <> 'ended' ORDER BY created_at, id", SQLValue(host))
-            .map(JobRows.record)
+        try sql.query(
+            "\(JobRows.select) WHERE (host = ? OR peer = ?) AND state <> 'ended' ORDER BY created_at, id",
+            SQLValue(host), SQLValue(host)
+        ).map(JobRows.record)
     }
 
     func enqueue(_ new: Job) throws -> Job {

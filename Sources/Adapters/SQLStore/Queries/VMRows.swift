@@ -7,7 +7,8 @@ enum VMRows {
     static let fixed = ["id", "revision", "created_at"]
     static let changing = [
         "name", "image", "cpus", "memory", "state", "placement_host", "placement_epoch", "wait_reason", "stop_cause",
-        "epoch", "last_host", "pool", "domain_seen", "observed_session", "observed_sequence", "operation", "wish",
+        "epoch", "last_host", "last_epoch", "destination_host", "destination_epoch", "destination_wait_reason", "pool",
+        "domain_seen", "observed_session", "observed_sequence", "operation", "wish",
         "updated_at",
     ]
     static let select = "SELECT \((fixed + changing).joined(separator: ", ")) FROM vm"
@@ -31,11 +32,15 @@ enum VMRows {
     }
 
     static func changingValues(_ vm: VM, updatedAt: Timestamp) -> [SQLValue] {
-        let placement = vm.state.placement
+        let (placement, migration) = (vm.state.placement, vm.state.move)
+        let waiting = migration == nil ? vm.state.waiting : migration?.sourceLost
         return [
             SQLValue(vm.name), SQLValue(vm.image), SQLValue(vm.cpus), SQLValue(vm.memory), SQLValue(vm.state.label),
-            SQLValue(placement?.host), SQLValue(placement?.epoch.rawValue), SQLValue(vm.state.waiting?.rawValue),
-            SQLValue(vm.state.cause?.rawValue), SQLValue(vm.epoch), SQLValue(vm.lastHost), SQLValue(vm.pool),
+            SQLValue(placement?.host), SQLValue(placement?.epoch.rawValue), SQLValue(waiting?.rawValue),
+            SQLValue(vm.state.cause?.rawValue), SQLValue(vm.epoch), SQLValue(vm.lastPlacement?.host),
+            SQLValue(vm.lastPlacement?.epoch.rawValue), SQLValue(migration?.destination.host),
+            SQLValue(migration?.destination.epoch.rawValue), SQLValue(migration?.destinationLost?.rawValue),
+            SQLValue(vm.pool),
             SQLValue(vm.domainSeen), SQLValue(vm.observed?.session), SQLValue(vm.observed?.sequence),
             SQLValue(vm.operation), SQLValue(vm.wish), SQLValue(updatedAt),
         ]
@@ -46,7 +51,8 @@ enum VMRows {
         return VM(
             id: try read.id("id"), name: try read.text("name"), image: try read.id("image"),
             cpus: try read.int("cpus"), memory: try read.int("memory"), state: try state(read),
-            epoch: try read.epoch("epoch"), lastHost: try read.optionalID("last_host"),
+            epoch: try read.epoch("epoch"),
+            lastPlacement: try placement(read, "last_host", "last_epoch"),
             pool: try read.optionalID("pool"), domainSeen: try read.flag("domain_seen"),
             observed: try observation(read), operation: try read.optionalID("operation"), wish: try read.int("wish"),
             revision: try read.int("revision"), createdAt: try read.time("created_at"),
@@ -58,7 +64,17 @@ enum VMRows {
         let label: VMState.Label = try read.label("state")
         let waiting: WaitReason? = try read.optionalLabel("wait_reason")
         let cause: StopCause? = try read.optionalLabel("stop_cause")
-        switch (label, try placement(read), waiting, cause) {
+        let destination = try placement(read, "destination_host", "destination_epoch")
+        guard (label == .migrating) == (destination != nil) else {
+            throw read.impossible("its destination does not fit the state '\(label.rawValue)'")
+        }
+        switch (label, try placement(read, "placement_host", "placement_epoch"), waiting, cause) {
+        case (.migrating, let source?, let waiting, nil):
+            guard let destination else { throw read.impossible("a move has no destination") }
+            return .migrating(
+                Move(
+                    source: source, destination: destination, sourceLost: waiting,
+                    destinationLost: try read.optionalLabel("destination_wait_reason")))
         case (.created, nil, nil, nil): return .created
         case (.starting, let placement?, nil, nil): return .starting(placement)
         case (.running, let placement?, nil, nil): return .running(placement)
@@ -74,15 +90,15 @@ enum VMRows {
         case (.destroyed, nil, nil, nil): return .destroyed
         case (.created, _, _, _), (.starting, _, _, _), (.running, _, _, _), (.paused, _, _, _),
             (.pausing, _, _, _), (.resuming, _, _, _), (.rebooting, _, _, _), (.stopping, _, _, _), (.stopped, _, _, _),
-            (.crashed, _, _, _), (.unknown, _, _, _),
-            (.destroying, _, _, _), (.destroyed, _, _, _):
+            (.crashed, _, _, _), (.unknown, _, _, _), (.migrating, _, _, _), (.destroying, _, _, _),
+            (.destroyed, _, _, _):
             throw read.impossible("its placement, wait reason or stop cause does not fit the state '\(label.rawValue)'")
         }
     }
 
-    private static func placement(_ read: RowReader) throws -> Placement? {
-        let host: HostID? = try read.optionalID("placement_host")
-        switch (host, try read.optionalInteger("placement_epoch")) {
+    private static func placement(_ read: RowReader, _ hostColumn: String, _ epochColumn: String) throws -> Placement? {
+        let host: HostID? = try read.optionalID(hostColumn)
+        switch (host, try read.optionalInteger(epochColumn)) {
         case (nil, nil): return nil
         case (let host?, let epoch?): return Placement(host: host, epoch: Epoch(epoch))
         case (nil, _?), (_?, nil): throw read.impossible("it has half a placement")
@@ -111,8 +127,10 @@ extension SQLTransaction: VMTable {
     func vms(_ query: ListQuery) throws -> ListPage<VM> { try VMRows.list.page(query, on: sql) }
 
     func vms(placedOn host: HostID) throws -> [VM] {
-        try sql.query("\(VMRows.select) WHERE placement_host = ? ORDER BY created_at, id", SQLValue(host))
-            .map(VMRows.record)
+        try sql.query(
+            "\(VMRows.select) WHERE placement_host = ? OR destination_host = ? ORDER BY created_at, id", SQLValue(host),
+            SQLValue(host)
+        ).map(VMRows.record)
     }
 
     func vms(madeFrom image: ImageID, limit: Int) throws -> [VM] {

@@ -42,6 +42,8 @@ package nonisolated enum WireStopCause: SwiftProtobuf.Enum, Swift.CaseIterable {
   case hostRebooted // = 6
   case hostFenced // = 7
   case startFailed // = 8
+  case movedAway // = 9
+  case writtenOff // = 10
   case UNRECOGNIZED(Int)
 
   package init() {
@@ -59,6 +61,8 @@ package nonisolated enum WireStopCause: SwiftProtobuf.Enum, Swift.CaseIterable {
     case 6: self = .hostRebooted
     case 7: self = .hostFenced
     case 8: self = .startFailed
+    case 9: self = .movedAway
+    case 10: self = .writtenOff
     default: self = .UNRECOGNIZED(rawValue)
     }
   }
@@ -74,6 +78,8 @@ package nonisolated enum WireStopCause: SwiftProtobuf.Enum, Swift.CaseIterable {
     case .hostRebooted: return 6
     case .hostFenced: return 7
     case .startFailed: return 8
+    case .movedAway: return 9
+    case .writtenOff: return 10
     case .UNRECOGNIZED(let i): return i
     }
   }
@@ -89,6 +95,8 @@ package nonisolated enum WireStopCause: SwiftProtobuf.Enum, Swift.CaseIterable {
     .hostRebooted,
     .hostFenced,
     .startFailed,
+    .movedAway,
+    .writtenOff,
   ]
 
 }
@@ -305,6 +313,15 @@ package nonisolated struct WireAgentMessage: Sendable {
     set {kind = .pong(newValue)}
   }
 
+  /// How far a move has come; sent now and then while it is under way.
+  package var migrationProgress: WireMigrationProgress {
+    get {
+      if case .migrationProgress(let v)? = kind {return v}
+      return WireMigrationProgress()
+    }
+    set {kind = .migrationProgress(newValue)}
+  }
+
   package var unknownFields = SwiftProtobuf.UnknownStorage()
 
   package nonisolated enum OneOf_Kind: Equatable, Sendable {
@@ -324,6 +341,8 @@ package nonisolated struct WireAgentMessage: Sendable {
     case consoleLog(WireConsoleLog)
     /// The answer to `Ping`.
     case pong(WirePong)
+    /// How far a move has come; sent now and then while it is under way.
+    case migrationProgress(WireMigrationProgress)
 
   }
 
@@ -472,6 +491,9 @@ package nonisolated struct WireDomainState: Sendable {
     case running // = 1
     case paused // = 2
     case gone // = 3
+
+    /// Its CPUs are halted for a move to or from another host.
+    case moving // = 4
     case UNRECOGNIZED(Int)
 
     package init() {
@@ -484,6 +506,7 @@ package nonisolated struct WireDomainState: Sendable {
       case 1: self = .running
       case 2: self = .paused
       case 3: self = .gone
+      case 4: self = .moving
       default: self = .UNRECOGNIZED(rawValue)
       }
     }
@@ -494,6 +517,7 @@ package nonisolated struct WireDomainState: Sendable {
       case .running: return 1
       case .paused: return 2
       case .gone: return 3
+      case .moving: return 4
       case .UNRECOGNIZED(let i): return i
       }
     }
@@ -504,6 +528,7 @@ package nonisolated struct WireDomainState: Sendable {
       .running,
       .paused,
       .gone,
+      .moving,
     ]
 
   }
@@ -696,6 +721,16 @@ package nonisolated struct WireResult: Sendable {
   /// The agent's count when it saw the effect, on the scale of its reports.
   package var sequence: Int64 = 0
 
+  /// Set for `EFFECT_PREPARED`, and only then.
+  package var landing: WireMigrationLanding {
+    get {_landing ?? WireMigrationLanding()}
+    set {_landing = newValue}
+  }
+  /// Returns true if `landing` has been explicitly set.
+  package var hasLanding: Bool {self._landing != nil}
+  /// Clears the value of `landing`. Subsequent reads from it will return its default value.
+  package mutating func clearLanding() {self._landing = nil}
+
   package var unknownFields = SwiftProtobuf.UnknownStorage()
 
   package nonisolated enum Effect: SwiftProtobuf.Enum, Swift.CaseIterable {
@@ -709,6 +744,9 @@ package nonisolated struct WireResult: Sendable {
     case resumed // = 6
     case reset // = 7
     case rebooted // = 8
+    case prepared // = 9
+    case migrated // = 10
+    case cancelling // = 11
     case UNRECOGNIZED(Int)
 
     package init() {
@@ -726,6 +764,9 @@ package nonisolated struct WireResult: Sendable {
       case 6: self = .resumed
       case 7: self = .reset
       case 8: self = .rebooted
+      case 9: self = .prepared
+      case 10: self = .migrated
+      case 11: self = .cancelling
       default: self = .UNRECOGNIZED(rawValue)
       }
     }
@@ -741,6 +782,9 @@ package nonisolated struct WireResult: Sendable {
       case .resumed: return 6
       case .reset: return 7
       case .rebooted: return 8
+      case .prepared: return 9
+      case .migrated: return 10
+      case .cancelling: return 11
       case .UNRECOGNIZED(let i): return i
       }
     }
@@ -756,9 +800,120 @@ package nonisolated struct WireResult: Sendable {
       .resumed,
       .reset,
       .rebooted,
+      .prepared,
+      .migrated,
+      .cancelling,
     ]
 
   }
+
+  package init() {}
+
+  fileprivate var _landing: WireMigrationLanding? = nil
+}
+
+/// Where a prepared host awaits a guest.
+package nonisolated struct WireMigrationLanding: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  package var address: String = String()
+
+  package var port: UInt32 = 0
+
+  package var domainType: String = String()
+
+  package var boot: WireBootFiles {
+    get {_boot ?? WireBootFiles()}
+    set {_boot = newValue}
+  }
+  /// Returns true if `boot` has been explicitly set.
+  package var hasBoot: Bool {self._boot != nil}
+  /// Clears the value of `boot`. Subsequent reads from it will return its default value.
+  package mutating func clearBoot() {self._boot = nil}
+
+  package var consoleLog: String = String()
+
+  package var socketDirectory: String = String()
+
+  package var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  package init() {}
+
+  fileprivate var _boot: WireBootFiles? = nil
+}
+
+/// What a domain boots from: absolute paths on its host.
+package nonisolated struct WireBootFiles: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  package var kind: WireBootFiles.OneOf_Kind? = nil
+
+  package var kernel: WireBootFiles.Kernel {
+    get {
+      if case .kernel(let v)? = kind {return v}
+      return WireBootFiles.Kernel()
+    }
+    set {kind = .kernel(newValue)}
+  }
+
+  package var disk: String {
+    get {
+      if case .disk(let v)? = kind {return v}
+      return String()
+    }
+    set {kind = .disk(newValue)}
+  }
+
+  package var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  package nonisolated enum OneOf_Kind: Equatable, Sendable {
+    case kernel(WireBootFiles.Kernel)
+    case disk(String)
+
+  }
+
+  package nonisolated struct Kernel: Sendable {
+    // SwiftProtobuf.Message conformance is added in an extension below. See the
+    // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+    // methods supported on all messages.
+
+    package var kernel: String = String()
+
+    package var initrd: String = String()
+
+    package var commandLine: String = String()
+
+    package var unknownFields = SwiftProtobuf.UnknownStorage()
+
+    package init() {}
+  }
+
+  package init() {}
+}
+
+package nonisolated struct WireMigrationProgress: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  package var vm: String = String()
+
+  package var epoch: Int64 = 0
+
+  /// bytes
+  package var processed: Int64 = 0
+
+  /// bytes
+  package var total: Int64 = 0
+
+  /// bytes
+  package var remaining: Int64 = 0
+
+  package var unknownFields = SwiftProtobuf.UnknownStorage()
 
   package init() {}
 }
@@ -983,46 +1138,76 @@ package nonisolated struct WireGoodbye: Sendable {
   package init() {}
 }
 
-package nonisolated struct WireCommand: Sendable {
+package nonisolated struct WireCommand: @unchecked Sendable {
   // SwiftProtobuf.Message conformance is added in an extension below. See the
   // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
   // methods supported on all messages.
 
   /// Sending a command again under its id never runs it twice.
-  package var id: String = String()
+  package var id: String {
+    get {_storage._id}
+    set {_uniqueStorage()._id = newValue}
+  }
 
-  package var kind: WireCommand.OneOf_Kind? = nil
+  package var kind: OneOf_Kind? {
+    get {return _storage._kind}
+    set {_uniqueStorage()._kind = newValue}
+  }
 
   package var start: WireStartVMCommand {
     get {
-      if case .start(let v)? = kind {return v}
+      if case .start(let v)? = _storage._kind {return v}
       return WireStartVMCommand()
     }
-    set {kind = .start(newValue)}
+    set {_uniqueStorage()._kind = .start(newValue)}
   }
 
   package var stop: WireStopVMCommand {
     get {
-      if case .stop(let v)? = kind {return v}
+      if case .stop(let v)? = _storage._kind {return v}
       return WireStopVMCommand()
     }
-    set {kind = .stop(newValue)}
+    set {_uniqueStorage()._kind = .stop(newValue)}
   }
 
   package var destroy: WireDestroyVMCommand {
     get {
-      if case .destroy(let v)? = kind {return v}
+      if case .destroy(let v)? = _storage._kind {return v}
       return WireDestroyVMCommand()
     }
-    set {kind = .destroy(newValue)}
+    set {_uniqueStorage()._kind = .destroy(newValue)}
   }
 
   package var control: WireControlVMCommand {
     get {
-      if case .control(let v)? = kind {return v}
+      if case .control(let v)? = _storage._kind {return v}
       return WireControlVMCommand()
     }
-    set {kind = .control(newValue)}
+    set {_uniqueStorage()._kind = .control(newValue)}
+  }
+
+  package var prepareMigration: WirePrepareMigrationCommand {
+    get {
+      if case .prepareMigration(let v)? = _storage._kind {return v}
+      return WirePrepareMigrationCommand()
+    }
+    set {_uniqueStorage()._kind = .prepareMigration(newValue)}
+  }
+
+  package var migrate: WireMigrateVMCommand {
+    get {
+      if case .migrate(let v)? = _storage._kind {return v}
+      return WireMigrateVMCommand()
+    }
+    set {_uniqueStorage()._kind = .migrate(newValue)}
+  }
+
+  package var cancelMigration: WireCancelMigrationCommand {
+    get {
+      if case .cancelMigration(let v)? = _storage._kind {return v}
+      return WireCancelMigrationCommand()
+    }
+    set {_uniqueStorage()._kind = .cancelMigration(newValue)}
   }
 
   package var unknownFields = SwiftProtobuf.UnknownStorage()
@@ -1032,8 +1217,96 @@ package nonisolated struct WireCommand: Sendable {
     case stop(WireStopVMCommand)
     case destroy(WireDestroyVMCommand)
     case control(WireControlVMCommand)
+    case prepareMigration(WirePrepareMigrationCommand)
+    case migrate(WireMigrateVMCommand)
+    case cancelMigration(WireCancelMigrationCommand)
 
   }
+
+  package init() {}
+
+  fileprivate var _storage = _StorageClass.defaultInstance
+}
+
+/// Makes a host ready for a guest that moves to it, with `epoch`, from the host `source` and no other.
+package nonisolated struct WirePrepareMigrationCommand: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  package var vm: String = String()
+
+  package var epoch: Int64 = 0
+
+  package var source: String = String()
+
+  package var image: WireImageSource {
+    get {_image ?? WireImageSource()}
+    set {_image = newValue}
+  }
+  /// Returns true if `image` has been explicitly set.
+  package var hasImage: Bool {self._image != nil}
+  /// Clears the value of `image`. Subsequent reads from it will return its default value.
+  package mutating func clearImage() {self._image = nil}
+
+  package var copiesStorage: Bool = false
+
+  package var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  package init() {}
+
+  fileprivate var _image: WireImageSource? = nil
+}
+
+/// Moves the running domain of `epoch`, and no other, to a prepared host, where it has `arrival_epoch`.
+package nonisolated struct WireMigrateVMCommand: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  package var vm: String = String()
+
+  package var epoch: Int64 = 0
+
+  package var destination: String = String()
+
+  package var arrivalEpoch: Int64 = 0
+
+  package var landing: WireMigrationLanding {
+    get {_landing ?? WireMigrationLanding()}
+    set {_landing = newValue}
+  }
+  /// Returns true if `landing` has been explicitly set.
+  package var hasLanding: Bool {self._landing != nil}
+  /// Clears the value of `landing`. Subsequent reads from it will return its default value.
+  package mutating func clearLanding() {self._landing = nil}
+
+  package var copiesStorage: Bool = false
+
+  package var autoConverges: Bool = false
+
+  package var allowsPostCopy: Bool = false
+
+  package var timeoutSeconds: Int64 = 0
+
+  package var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  package init() {}
+
+  fileprivate var _landing: WireMigrationLanding? = nil
+}
+
+/// Breaks off the move of the domain of `epoch` that is under way.
+package nonisolated struct WireCancelMigrationCommand: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  package var vm: String = String()
+
+  package var epoch: Int64 = 0
+
+  package var unknownFields = SwiftProtobuf.UnknownStorage()
 
   package init() {}
 }
@@ -1438,7 +1711,7 @@ package nonisolated struct WireFault: Sendable {
 fileprivate nonisolated let _protobuf_package = "roost.agent.v1"
 
 nonisolated extension WireStopCause: SwiftProtobuf._ProtoNameProviding {
-  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{2}\0STOP_CAUSE_UNSPECIFIED\0\u{1}STOP_CAUSE_REQUESTED\0\u{1}STOP_CAUSE_GUEST_SHUTDOWN\0\u{1}STOP_CAUSE_DOMAIN_DESTROYED\0\u{1}STOP_CAUSE_FAILED\0\u{1}STOP_CAUSE_FOUND_GONE\0\u{1}STOP_CAUSE_HOST_REBOOTED\0\u{1}STOP_CAUSE_HOST_FENCED\0\u{1}STOP_CAUSE_START_FAILED\0")
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{2}\0STOP_CAUSE_UNSPECIFIED\0\u{1}STOP_CAUSE_REQUESTED\0\u{1}STOP_CAUSE_GUEST_SHUTDOWN\0\u{1}STOP_CAUSE_DOMAIN_DESTROYED\0\u{1}STOP_CAUSE_FAILED\0\u{1}STOP_CAUSE_FOUND_GONE\0\u{1}STOP_CAUSE_HOST_REBOOTED\0\u{1}STOP_CAUSE_HOST_FENCED\0\u{1}STOP_CAUSE_START_FAILED\0\u{1}STOP_CAUSE_MOVED_AWAY\0\u{1}STOP_CAUSE_WRITTEN_OFF\0")
 }
 
 nonisolated extension WireStopMode: SwiftProtobuf._ProtoNameProviding {
@@ -1560,7 +1833,7 @@ nonisolated extension WireRenewReply: SwiftProtobuf.Message, SwiftProtobuf._Mess
 
 nonisolated extension WireAgentMessage: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   package static let protoMessageName: String = _protobuf_package + ".AgentMessage"
-  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}hello\0\u{3}command_outcome\0\u{1}settlement\0\u{1}inventory\0\u{3}domain_changed\0\u{3}lost_sight\0\u{3}console_log\0\u{1}pong\0")
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}hello\0\u{3}command_outcome\0\u{1}settlement\0\u{1}inventory\0\u{3}domain_changed\0\u{3}lost_sight\0\u{3}console_log\0\u{1}pong\0\u{3}migration_progress\0")
 
   package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -1672,6 +1945,19 @@ nonisolated extension WireAgentMessage: SwiftProtobuf.Message, SwiftProtobuf._Me
           self.kind = .pong(v)
         }
       }()
+      case 9: try {
+        var v: WireMigrationProgress?
+        var hadOneofValue = false
+        if let current = self.kind {
+          hadOneofValue = true
+          if case .migrationProgress(let m) = current {v = m}
+        }
+        try decoder.decodeSingularMessageField(value: &v)
+        if let v = v {
+          if hadOneofValue {try decoder.handleConflictingOneOf()}
+          self.kind = .migrationProgress(v)
+        }
+      }()
       default: break
       }
     }
@@ -1714,6 +2000,10 @@ nonisolated extension WireAgentMessage: SwiftProtobuf.Message, SwiftProtobuf._Me
     case .pong?: try {
       guard case .pong(let v)? = self.kind else { preconditionFailure() }
       try visitor.visitSingularMessageField(value: v, fieldNumber: 8)
+    }()
+    case .migrationProgress?: try {
+      guard case .migrationProgress(let v)? = self.kind else { preconditionFailure() }
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 9)
     }()
     case nil: break
     }
@@ -1971,7 +2261,7 @@ nonisolated extension WireDomainState: SwiftProtobuf.Message, SwiftProtobuf._Mes
 }
 
 nonisolated extension WireDomainState.Kind: SwiftProtobuf._ProtoNameProviding {
-  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{2}\0KIND_UNSPECIFIED\0\u{1}KIND_RUNNING\0\u{1}KIND_PAUSED\0\u{1}KIND_GONE\0")
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{2}\0KIND_UNSPECIFIED\0\u{1}KIND_RUNNING\0\u{1}KIND_PAUSED\0\u{1}KIND_GONE\0\u{1}KIND_MOVING\0")
 }
 
 nonisolated extension WireDomainChanged: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
@@ -2273,7 +2563,7 @@ nonisolated extension WireOutcome: SwiftProtobuf.Message, SwiftProtobuf._Message
 
 nonisolated extension WireResult: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   package static let protoMessageName: String = _protobuf_package + ".Result"
-  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}effect\0\u{1}sequence\0")
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}effect\0\u{1}sequence\0\u{1}landing\0")
 
   package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -2283,31 +2573,251 @@ nonisolated extension WireResult: SwiftProtobuf.Message, SwiftProtobuf._MessageI
       switch fieldNumber {
       case 1: try { try decoder.decodeSingularEnumField(value: &self.effect) }()
       case 2: try { try decoder.decodeSingularInt64Field(value: &self.sequence) }()
+      case 3: try { try decoder.decodeSingularMessageField(value: &self._landing) }()
       default: break
       }
     }
   }
 
   package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    // The use of inline closures is to circumvent an issue where the compiler
+    // allocates stack space for every if/case branch local when no optimizations
+    // are enabled. https://github.com/apple/swift-protobuf/issues/1034 and
+    // https://github.com/apple/swift-protobuf/issues/1182
     if self.effect != .unspecified {
       try visitor.visitSingularEnumField(value: self.effect, fieldNumber: 1)
     }
     if self.sequence != 0 {
       try visitor.visitSingularInt64Field(value: self.sequence, fieldNumber: 2)
     }
+    try { if let v = self._landing {
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 3)
+    } }()
     try unknownFields.traverse(visitor: &visitor)
   }
 
   package static func ==(lhs: WireResult, rhs: WireResult) -> Bool {
     if lhs.effect != rhs.effect {return false}
     if lhs.sequence != rhs.sequence {return false}
+    if lhs._landing != rhs._landing {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }
 }
 
 nonisolated extension WireResult.Effect: SwiftProtobuf._ProtoNameProviding {
-  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{2}\0EFFECT_UNSPECIFIED\0\u{1}EFFECT_STARTED\0\u{1}EFFECT_STOPPED\0\u{1}EFFECT_NOT_FOUND\0\u{1}EFFECT_DESTROYED\0\u{1}EFFECT_PAUSED\0\u{1}EFFECT_RESUMED\0\u{1}EFFECT_RESET\0\u{1}EFFECT_REBOOTED\0")
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{2}\0EFFECT_UNSPECIFIED\0\u{1}EFFECT_STARTED\0\u{1}EFFECT_STOPPED\0\u{1}EFFECT_NOT_FOUND\0\u{1}EFFECT_DESTROYED\0\u{1}EFFECT_PAUSED\0\u{1}EFFECT_RESUMED\0\u{1}EFFECT_RESET\0\u{1}EFFECT_REBOOTED\0\u{1}EFFECT_PREPARED\0\u{1}EFFECT_MIGRATED\0\u{1}EFFECT_CANCELLING\0")
+}
+
+nonisolated extension WireMigrationLanding: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  package static let protoMessageName: String = _protobuf_package + ".MigrationLanding"
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}address\0\u{1}port\0\u{3}domain_type\0\u{1}boot\0\u{3}console_log\0\u{3}socket_directory\0")
+
+  package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularStringField(value: &self.address) }()
+      case 2: try { try decoder.decodeSingularUInt32Field(value: &self.port) }()
+      case 3: try { try decoder.decodeSingularStringField(value: &self.domainType) }()
+      case 4: try { try decoder.decodeSingularMessageField(value: &self._boot) }()
+      case 5: try { try decoder.decodeSingularStringField(value: &self.consoleLog) }()
+      case 6: try { try decoder.decodeSingularStringField(value: &self.socketDirectory) }()
+      default: break
+      }
+    }
+  }
+
+  package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    // The use of inline closures is to circumvent an issue where the compiler
+    // allocates stack space for every if/case branch local when no optimizations
+    // are enabled. https://github.com/apple/swift-protobuf/issues/1034 and
+    // https://github.com/apple/swift-protobuf/issues/1182
+    if !self.address.isEmpty {
+      try visitor.visitSingularStringField(value: self.address, fieldNumber: 1)
+    }
+    if self.port != 0 {
+      try visitor.visitSingularUInt32Field(value: self.port, fieldNumber: 2)
+    }
+    if !self.domainType.isEmpty {
+      try visitor.visitSingularStringField(value: self.domainType, fieldNumber: 3)
+    }
+    try { if let v = self._boot {
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 4)
+    } }()
+    if !self.consoleLog.isEmpty {
+      try visitor.visitSingularStringField(value: self.consoleLog, fieldNumber: 5)
+    }
+    if !self.socketDirectory.isEmpty {
+      try visitor.visitSingularStringField(value: self.socketDirectory, fieldNumber: 6)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  package static func ==(lhs: WireMigrationLanding, rhs: WireMigrationLanding) -> Bool {
+    if lhs.address != rhs.address {return false}
+    if lhs.port != rhs.port {return false}
+    if lhs.domainType != rhs.domainType {return false}
+    if lhs._boot != rhs._boot {return false}
+    if lhs.consoleLog != rhs.consoleLog {return false}
+    if lhs.socketDirectory != rhs.socketDirectory {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension WireBootFiles: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  package static let protoMessageName: String = _protobuf_package + ".BootFiles"
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}kernel\0\u{1}disk\0")
+
+  package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try {
+        var v: WireBootFiles.Kernel?
+        var hadOneofValue = false
+        if let current = self.kind {
+          hadOneofValue = true
+          if case .kernel(let m) = current {v = m}
+        }
+        try decoder.decodeSingularMessageField(value: &v)
+        if let v = v {
+          if hadOneofValue {try decoder.handleConflictingOneOf()}
+          self.kind = .kernel(v)
+        }
+      }()
+      case 2: try {
+        var v: String?
+        try decoder.decodeSingularStringField(value: &v)
+        if let v = v {
+          if self.kind != nil {try decoder.handleConflictingOneOf()}
+          self.kind = .disk(v)
+        }
+      }()
+      default: break
+      }
+    }
+  }
+
+  package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    // The use of inline closures is to circumvent an issue where the compiler
+    // allocates stack space for every if/case branch local when no optimizations
+    // are enabled. https://github.com/apple/swift-protobuf/issues/1034 and
+    // https://github.com/apple/swift-protobuf/issues/1182
+    switch self.kind {
+    case .kernel?: try {
+      guard case .kernel(let v)? = self.kind else { preconditionFailure() }
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 1)
+    }()
+    case .disk?: try {
+      guard case .disk(let v)? = self.kind else { preconditionFailure() }
+      try visitor.visitSingularStringField(value: v, fieldNumber: 2)
+    }()
+    case nil: break
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  package static func ==(lhs: WireBootFiles, rhs: WireBootFiles) -> Bool {
+    if lhs.kind != rhs.kind {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension WireBootFiles.Kernel: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  package static let protoMessageName: String = WireBootFiles.protoMessageName + ".Kernel"
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}kernel\0\u{1}initrd\0\u{3}command_line\0")
+
+  package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularStringField(value: &self.kernel) }()
+      case 2: try { try decoder.decodeSingularStringField(value: &self.initrd) }()
+      case 3: try { try decoder.decodeSingularStringField(value: &self.commandLine) }()
+      default: break
+      }
+    }
+  }
+
+  package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    if !self.kernel.isEmpty {
+      try visitor.visitSingularStringField(value: self.kernel, fieldNumber: 1)
+    }
+    if !self.initrd.isEmpty {
+      try visitor.visitSingularStringField(value: self.initrd, fieldNumber: 2)
+    }
+    if !self.commandLine.isEmpty {
+      try visitor.visitSingularStringField(value: self.commandLine, fieldNumber: 3)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  package static func ==(lhs: WireBootFiles.Kernel, rhs: WireBootFiles.Kernel) -> Bool {
+    if lhs.kernel != rhs.kernel {return false}
+    if lhs.initrd != rhs.initrd {return false}
+    if lhs.commandLine != rhs.commandLine {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension WireMigrationProgress: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  package static let protoMessageName: String = _protobuf_package + ".MigrationProgress"
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}vm\0\u{1}epoch\0\u{1}processed\0\u{1}total\0\u{1}remaining\0")
+
+  package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularStringField(value: &self.vm) }()
+      case 2: try { try decoder.decodeSingularInt64Field(value: &self.epoch) }()
+      case 3: try { try decoder.decodeSingularInt64Field(value: &self.processed) }()
+      case 4: try { try decoder.decodeSingularInt64Field(value: &self.total) }()
+      case 5: try { try decoder.decodeSingularInt64Field(value: &self.remaining) }()
+      default: break
+      }
+    }
+  }
+
+  package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    if !self.vm.isEmpty {
+      try visitor.visitSingularStringField(value: self.vm, fieldNumber: 1)
+    }
+    if self.epoch != 0 {
+      try visitor.visitSingularInt64Field(value: self.epoch, fieldNumber: 2)
+    }
+    if self.processed != 0 {
+      try visitor.visitSingularInt64Field(value: self.processed, fieldNumber: 3)
+    }
+    if self.total != 0 {
+      try visitor.visitSingularInt64Field(value: self.total, fieldNumber: 4)
+    }
+    if self.remaining != 0 {
+      try visitor.visitSingularInt64Field(value: self.remaining, fieldNumber: 5)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  package static func ==(lhs: WireMigrationProgress, rhs: WireMigrationProgress) -> Bool {
+    if lhs.vm != rhs.vm {return false}
+    if lhs.epoch != rhs.epoch {return false}
+    if lhs.processed != rhs.processed {return false}
+    if lhs.total != rhs.total {return false}
+    if lhs.remaining != rhs.remaining {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
 }
 
 nonisolated extension WireSettlement: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
@@ -2730,7 +3240,202 @@ nonisolated extension WireGoodbye: SwiftProtobuf.Message, SwiftProtobuf._Message
 
 nonisolated extension WireCommand: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   package static let protoMessageName: String = _protobuf_package + ".Command"
-  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}id\0\u{1}start\0\u{1}stop\0\u{1}destroy\0\u{1}control\0")
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}id\0\u{1}start\0\u{1}stop\0\u{1}destroy\0\u{1}control\0\u{3}prepare_migration\0\u{1}migrate\0\u{3}cancel_migration\0")
+
+  fileprivate class _StorageClass {
+    var _id: String = String()
+    var _kind: WireCommand.OneOf_Kind?
+
+      // This property is used as the initial default value for new instances of the type.
+      // The type itself is protecting the reference to its storage via CoW semantics.
+      // This will force a copy to be made of this reference when the first mutation occurs;
+      // hence, it is safe to mark this as `nonisolated(unsafe)`.
+      static nonisolated(unsafe) let defaultInstance = _StorageClass()
+
+    private init() {}
+
+    init(copying source: _StorageClass) {
+      _id = source._id
+      _kind = source._kind
+    }
+  }
+
+  fileprivate mutating func _uniqueStorage() -> _StorageClass {
+    if !isKnownUniquelyReferenced(&_storage) {
+      _storage = _StorageClass(copying: _storage)
+    }
+    return _storage
+  }
+
+  package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    _ = _uniqueStorage()
+    try withExtendedLifetime(_storage) { (_storage: _StorageClass) in
+      while let fieldNumber = try decoder.nextFieldNumber() {
+        // The use of inline closures is to circumvent an issue where the compiler
+        // allocates stack space for every case branch when no optimizations are
+        // enabled. https://github.com/apple/swift-protobuf/issues/1034
+        switch fieldNumber {
+        case 1: try { try decoder.decodeSingularStringField(value: &_storage._id) }()
+        case 2: try {
+          var v: WireStartVMCommand?
+          var hadOneofValue = false
+          if let current = _storage._kind {
+            hadOneofValue = true
+            if case .start(let m) = current {v = m}
+          }
+          try decoder.decodeSingularMessageField(value: &v)
+          if let v = v {
+            if hadOneofValue {try decoder.handleConflictingOneOf()}
+            _storage._kind = .start(v)
+          }
+        }()
+        case 3: try {
+          var v: WireStopVMCommand?
+          var hadOneofValue = false
+          if let current = _storage._kind {
+            hadOneofValue = true
+            if case .stop(let m) = current {v = m}
+          }
+          try decoder.decodeSingularMessageField(value: &v)
+          if let v = v {
+            if hadOneofValue {try decoder.handleConflictingOneOf()}
+            _storage._kind = .stop(v)
+          }
+        }()
+        case 4: try {
+          var v: WireDestroyVMCommand?
+          var hadOneofValue = false
+          if let current = _storage._kind {
+            hadOneofValue = true
+            if case .destroy(let m) = current {v = m}
+          }
+          try decoder.decodeSingularMessageField(value: &v)
+          if let v = v {
+            if hadOneofValue {try decoder.handleConflictingOneOf()}
+            _storage._kind = .destroy(v)
+          }
+        }()
+        case 5: try {
+          var v: WireControlVMCommand?
+          var hadOneofValue = false
+          if let current = _storage._kind {
+            hadOneofValue = true
+            if case .control(let m) = current {v = m}
+          }
+          try decoder.decodeSingularMessageField(value: &v)
+          if let v = v {
+            if hadOneofValue {try decoder.handleConflictingOneOf()}
+            _storage._kind = .control(v)
+          }
+        }()
+        case 6: try {
+          var v: WirePrepareMigrationCommand?
+          var hadOneofValue = false
+          if let current = _storage._kind {
+            hadOneofValue = true
+            if case .prepareMigration(let m) = current {v = m}
+          }
+          try decoder.decodeSingularMessageField(value: &v)
+          if let v = v {
+            if hadOneofValue {try decoder.handleConflictingOneOf()}
+            _storage._kind = .prepareMigration(v)
+          }
+        }()
+        case 7: try {
+          var v: WireMigrateVMCommand?
+          var hadOneofValue = false
+          if let current = _storage._kind {
+            hadOneofValue = true
+            if case .migrate(let m) = current {v = m}
+          }
+          try decoder.decodeSingularMessageField(value: &v)
+          if let v = v {
+            if hadOneofValue {try decoder.handleConflictingOneOf()}
+            _storage._kind = .migrate(v)
+          }
+        }()
+        case 8: try {
+          var v: WireCancelMigrationCommand?
+          var hadOneofValue = false
+          if let current = _storage._kind {
+            hadOneofValue = true
+            if case .cancelMigration(let m) = current {v = m}
+          }
+          try decoder.decodeSingularMessageField(value: &v)
+          if let v = v {
+            if hadOneofValue {try decoder.handleConflictingOneOf()}
+            _storage._kind = .cancelMigration(v)
+          }
+        }()
+        default: break
+        }
+      }
+    }
+  }
+
+  package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    try withExtendedLifetime(_storage) { (_storage: _StorageClass) in
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every if/case branch local when no optimizations
+      // are enabled. https://github.com/apple/swift-protobuf/issues/1034 and
+      // https://github.com/apple/swift-protobuf/issues/1182
+      if !_storage._id.isEmpty {
+        try visitor.visitSingularStringField(value: _storage._id, fieldNumber: 1)
+      }
+      switch _storage._kind {
+      case .start?: try {
+        guard case .start(let v)? = _storage._kind else { preconditionFailure() }
+        try visitor.visitSingularMessageField(value: v, fieldNumber: 2)
+      }()
+      case .stop?: try {
+        guard case .stop(let v)? = _storage._kind else { preconditionFailure() }
+        try visitor.visitSingularMessageField(value: v, fieldNumber: 3)
+      }()
+      case .destroy?: try {
+        guard case .destroy(let v)? = _storage._kind else { preconditionFailure() }
+        try visitor.visitSingularMessageField(value: v, fieldNumber: 4)
+      }()
+      case .control?: try {
+        guard case .control(let v)? = _storage._kind else { preconditionFailure() }
+        try visitor.visitSingularMessageField(value: v, fieldNumber: 5)
+      }()
+      case .prepareMigration?: try {
+        guard case .prepareMigration(let v)? = _storage._kind else { preconditionFailure() }
+        try visitor.visitSingularMessageField(value: v, fieldNumber: 6)
+      }()
+      case .migrate?: try {
+        guard case .migrate(let v)? = _storage._kind else { preconditionFailure() }
+        try visitor.visitSingularMessageField(value: v, fieldNumber: 7)
+      }()
+      case .cancelMigration?: try {
+        guard case .cancelMigration(let v)? = _storage._kind else { preconditionFailure() }
+        try visitor.visitSingularMessageField(value: v, fieldNumber: 8)
+      }()
+      case nil: break
+      }
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  package static func ==(lhs: WireCommand, rhs: WireCommand) -> Bool {
+    if lhs._storage !== rhs._storage {
+      let storagesAreEqual: Bool = withExtendedLifetime((lhs._storage, rhs._storage)) { (_args: (_StorageClass, _StorageClass)) in
+        let _storage = _args.0
+        let rhs_storage = _args.1
+        if _storage._id != rhs_storage._id {return false}
+        if _storage._kind != rhs_storage._kind {return false}
+        return true
+      }
+      if !storagesAreEqual {return false}
+    }
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension WirePrepareMigrationCommand: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  package static let protoMessageName: String = _protobuf_package + ".PrepareMigrationCommand"
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}vm\0\u{1}epoch\0\u{1}source\0\u{1}image\0\u{3}copies_storage\0")
 
   package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -2738,59 +3443,11 @@ nonisolated extension WireCommand: SwiftProtobuf.Message, SwiftProtobuf._Message
       // allocates stack space for every case branch when no optimizations are
       // enabled. https://github.com/apple/swift-protobuf/issues/1034
       switch fieldNumber {
-      case 1: try { try decoder.decodeSingularStringField(value: &self.id) }()
-      case 2: try {
-        var v: WireStartVMCommand?
-        var hadOneofValue = false
-        if let current = self.kind {
-          hadOneofValue = true
-          if case .start(let m) = current {v = m}
-        }
-        try decoder.decodeSingularMessageField(value: &v)
-        if let v = v {
-          if hadOneofValue {try decoder.handleConflictingOneOf()}
-          self.kind = .start(v)
-        }
-      }()
-      case 3: try {
-        var v: WireStopVMCommand?
-        var hadOneofValue = false
-        if let current = self.kind {
-          hadOneofValue = true
-          if case .stop(let m) = current {v = m}
-        }
-        try decoder.decodeSingularMessageField(value: &v)
-        if let v = v {
-          if hadOneofValue {try decoder.handleConflictingOneOf()}
-          self.kind = .stop(v)
-        }
-      }()
-      case 4: try {
-        var v: WireDestroyVMCommand?
-        var hadOneofValue = false
-        if let current = self.kind {
-          hadOneofValue = true
-          if case .destroy(let m) = current {v = m}
-        }
-        try decoder.decodeSingularMessageField(value: &v)
-        if let v = v {
-          if hadOneofValue {try decoder.handleConflictingOneOf()}
-          self.kind = .destroy(v)
-        }
-      }()
-      case 5: try {
-        var v: WireControlVMCommand?
-        var hadOneofValue = false
-        if let current = self.kind {
-          hadOneofValue = true
-          if case .control(let m) = current {v = m}
-        }
-        try decoder.decodeSingularMessageField(value: &v)
-        if let v = v {
-          if hadOneofValue {try decoder.handleConflictingOneOf()}
-          self.kind = .control(v)
-        }
-      }()
+      case 1: try { try decoder.decodeSingularStringField(value: &self.vm) }()
+      case 2: try { try decoder.decodeSingularInt64Field(value: &self.epoch) }()
+      case 3: try { try decoder.decodeSingularStringField(value: &self.source) }()
+      case 4: try { try decoder.decodeSingularMessageField(value: &self._image) }()
+      case 5: try { try decoder.decodeSingularBoolField(value: &self.copiesStorage) }()
       default: break
       }
     }
@@ -2801,34 +3458,139 @@ nonisolated extension WireCommand: SwiftProtobuf.Message, SwiftProtobuf._Message
     // allocates stack space for every if/case branch local when no optimizations
     // are enabled. https://github.com/apple/swift-protobuf/issues/1034 and
     // https://github.com/apple/swift-protobuf/issues/1182
-    if !self.id.isEmpty {
-      try visitor.visitSingularStringField(value: self.id, fieldNumber: 1)
+    if !self.vm.isEmpty {
+      try visitor.visitSingularStringField(value: self.vm, fieldNumber: 1)
     }
-    switch self.kind {
-    case .start?: try {
-      guard case .start(let v)? = self.kind else { preconditionFailure() }
-      try visitor.visitSingularMessageField(value: v, fieldNumber: 2)
-    }()
-    case .stop?: try {
-      guard case .stop(let v)? = self.kind else { preconditionFailure() }
-      try visitor.visitSingularMessageField(value: v, fieldNumber: 3)
-    }()
-    case .destroy?: try {
-      guard case .destroy(let v)? = self.kind else { preconditionFailure() }
+    if self.epoch != 0 {
+      try visitor.visitSingularInt64Field(value: self.epoch, fieldNumber: 2)
+    }
+    if !self.source.isEmpty {
+      try visitor.visitSingularStringField(value: self.source, fieldNumber: 3)
+    }
+    try { if let v = self._image {
       try visitor.visitSingularMessageField(value: v, fieldNumber: 4)
-    }()
-    case .control?: try {
-      guard case .control(let v)? = self.kind else { preconditionFailure() }
-      try visitor.visitSingularMessageField(value: v, fieldNumber: 5)
-    }()
-    case nil: break
+    } }()
+    if self.copiesStorage != false {
+      try visitor.visitSingularBoolField(value: self.copiesStorage, fieldNumber: 5)
     }
     try unknownFields.traverse(visitor: &visitor)
   }
 
-  package static func ==(lhs: WireCommand, rhs: WireCommand) -> Bool {
-    if lhs.id != rhs.id {return false}
-    if lhs.kind != rhs.kind {return false}
+  package static func ==(lhs: WirePrepareMigrationCommand, rhs: WirePrepareMigrationCommand) -> Bool {
+    if lhs.vm != rhs.vm {return false}
+    if lhs.epoch != rhs.epoch {return false}
+    if lhs.source != rhs.source {return false}
+    if lhs._image != rhs._image {return false}
+    if lhs.copiesStorage != rhs.copiesStorage {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension WireMigrateVMCommand: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  package static let protoMessageName: String = _protobuf_package + ".MigrateVMCommand"
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}vm\0\u{1}epoch\0\u{1}destination\0\u{3}arrival_epoch\0\u{1}landing\0\u{3}copies_storage\0\u{3}auto_converges\0\u{3}allows_post_copy\0\u{3}timeout_seconds\0")
+
+  package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularStringField(value: &self.vm) }()
+      case 2: try { try decoder.decodeSingularInt64Field(value: &self.epoch) }()
+      case 3: try { try decoder.decodeSingularStringField(value: &self.destination) }()
+      case 4: try { try decoder.decodeSingularInt64Field(value: &self.arrivalEpoch) }()
+      case 5: try { try decoder.decodeSingularMessageField(value: &self._landing) }()
+      case 6: try { try decoder.decodeSingularBoolField(value: &self.copiesStorage) }()
+      case 7: try { try decoder.decodeSingularBoolField(value: &self.autoConverges) }()
+      case 8: try { try decoder.decodeSingularBoolField(value: &self.allowsPostCopy) }()
+      case 9: try { try decoder.decodeSingularInt64Field(value: &self.timeoutSeconds) }()
+      default: break
+      }
+    }
+  }
+
+  package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    // The use of inline closures is to circumvent an issue where the compiler
+    // allocates stack space for every if/case branch local when no optimizations
+    // are enabled. https://github.com/apple/swift-protobuf/issues/1034 and
+    // https://github.com/apple/swift-protobuf/issues/1182
+    if !self.vm.isEmpty {
+      try visitor.visitSingularStringField(value: self.vm, fieldNumber: 1)
+    }
+    if self.epoch != 0 {
+      try visitor.visitSingularInt64Field(value: self.epoch, fieldNumber: 2)
+    }
+    if !self.destination.isEmpty {
+      try visitor.visitSingularStringField(value: self.destination, fieldNumber: 3)
+    }
+    if self.arrivalEpoch != 0 {
+      try visitor.visitSingularInt64Field(value: self.arrivalEpoch, fieldNumber: 4)
+    }
+    try { if let v = self._landing {
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 5)
+    } }()
+    if self.copiesStorage != false {
+      try visitor.visitSingularBoolField(value: self.copiesStorage, fieldNumber: 6)
+    }
+    if self.autoConverges != false {
+      try visitor.visitSingularBoolField(value: self.autoConverges, fieldNumber: 7)
+    }
+    if self.allowsPostCopy != false {
+      try visitor.visitSingularBoolField(value: self.allowsPostCopy, fieldNumber: 8)
+    }
+    if self.timeoutSeconds != 0 {
+      try visitor.visitSingularInt64Field(value: self.timeoutSeconds, fieldNumber: 9)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  package static func ==(lhs: WireMigrateVMCommand, rhs: WireMigrateVMCommand) -> Bool {
+    if lhs.vm != rhs.vm {return false}
+    if lhs.epoch != rhs.epoch {return false}
+    if lhs.destination != rhs.destination {return false}
+    if lhs.arrivalEpoch != rhs.arrivalEpoch {return false}
+    if lhs._landing != rhs._landing {return false}
+    if lhs.copiesStorage != rhs.copiesStorage {return false}
+    if lhs.autoConverges != rhs.autoConverges {return false}
+    if lhs.allowsPostCopy != rhs.allowsPostCopy {return false}
+    if lhs.timeoutSeconds != rhs.timeoutSeconds {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension WireCancelMigrationCommand: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  package static let protoMessageName: String = _protobuf_package + ".CancelMigrationCommand"
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}vm\0\u{1}epoch\0")
+
+  package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularStringField(value: &self.vm) }()
+      case 2: try { try decoder.decodeSingularInt64Field(value: &self.epoch) }()
+      default: break
+      }
+    }
+  }
+
+  package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    if !self.vm.isEmpty {
+      try visitor.visitSingularStringField(value: self.vm, fieldNumber: 1)
+    }
+    if self.epoch != 0 {
+      try visitor.visitSingularInt64Field(value: self.epoch, fieldNumber: 2)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  package static func ==(lhs: WireCancelMigrationCommand, rhs: WireCancelMigrationCommand) -> Bool {
+    if lhs.vm != rhs.vm {return false}
+    if lhs.epoch != rhs.epoch {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }

@@ -54,7 +54,9 @@ package final class JobEngine: Sendable {
         context.logger.debug("job taken up", metadata: job.metadata(["attempt": "\(job.attempts)"]))
         do {
             switch try await workflow(for: job.kind).attempt(job) {
-            case .ended: await context.sessions.acknowledge(job.command, on: job.host)
+            case .ended:
+                await context.sessions.acknowledge(job.command, on: job.host)
+                if let peer = job.peer { await context.sessions.acknowledge(job.arrivalCommand, on: peer) }
             case .again(let fault, let wait): await giveBack(job, fault, wait)
             }
         } catch is LeaseLost {
@@ -77,6 +79,7 @@ package final class JobEngine: Sendable {
         case .resumeOperation: ControlOperation(context: context, control: .resume)
         case .resetOperation: ControlOperation(context: context, control: .reset)
         case .rebootOperation: ControlOperation(context: context, control: .reboot)
+        case .migrateOperation: MigrateOperation(context: context)
         case .destroyOperation: DestroyOperation(context: context)
         case .stopVM: StopVMJob(context: context)
         case .destroyVM: DestroyVMJob(context: context)
@@ -116,7 +119,8 @@ package final class JobEngine: Sendable {
             switch wait {
             case .host:
                 // If the host came back while this attempt failed, its wake-up has passed.
-                if try tx.reasonUnreachable(job.host) != nil { delay = settings.hostRetry }
+                let isPeerLost = try job.peer.map { try tx.reasonUnreachable($0) != nil } ?? false
+                if try isPeerLost || tx.reasonUnreachable(job.host) != nil { delay = settings.hostRetry }
             case .answer: break
             case .backoff: next.payload.command = fresh
             }

@@ -130,8 +130,8 @@ extension Transaction {
                 ($0.kind == .destroyVM || $0.kind == .destroyOperation) && $0.placement == job.placement
             }
             return isOwned ? JobEnd(.cancelled, .vmDestroyed) : nil
-        case .created, .starting, .running, .pausing, .paused, .resuming, .rebooting, .stopping, .stopped, .crashed,
-            .unknown:
+        case .created, .starting, .running, .pausing, .paused, .resuming, .rebooting, .migrating, .stopping, .stopped,
+            .crashed, .unknown:
             return nil
         }
     }

@@ -41,6 +41,20 @@ package struct KVMHost: Sendable {
         await sessions.send(.control(message), id: command, to: id, limit: settings.stopLimit + message.timeout)
     }
 
+    func prepare(_ message: PrepareMigrationCommand, as command: CommandID) async -> CommandEnd {
+        await sessions.send(.prepareMigration(message), id: command, to: id, limit: settings.startLimit)
+    }
+
+    func migrate(_ message: MigrateVMCommand, as command: CommandID) async -> CommandEnd {
+        // What is given up when its time is over takes libvirt a while to undo.
+        let limit = Duration.seconds(message.options.timeout) * 2 + settings.startLimit
+        return await sessions.send(.migrate(message), id: command, to: id, limit: limit)
+    }
+
+    func cancelMigration(_ message: CancelMigrationCommand, as command: CommandID) async -> CommandEnd {
+        await sessions.send(.cancelMigration(message), id: command, to: id, limit: settings.stopLimit)
+    }
+
     func destroy(_ message: DestroyVMCommand, as command: CommandID) async -> CommandEnd {
         await sessions.send(.destroy(message), id: command, to: id, limit: settings.stopLimit)
     }

@@ -52,6 +52,9 @@ package protocol HostSessionObserver: Sendable {
     func established(_ grant: SessionGrant, hello: AgentHello) async throws
     func received(_ inventory: Inventory, from host: HostID, session: Int64) async throws
     func received(_ change: DomainChange, from host: HostID, session: Int64) async throws
+    /// How far the move of the domain of `vm` with `epoch` has come.
+    func received(
+        _ progress: MigrationProgress, of vm: VMID, _ epoch: Epoch, from host: HostID, session: Int64) async throws
     /// The agent's libvirt stopped answering: its VMs cannot be seen.
     func lostSight(of host: HostID, session: Int64) async throws
     /// The session is over. Ignored when a newer one has been granted.

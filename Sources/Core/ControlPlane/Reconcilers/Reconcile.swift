@@ -11,18 +11,18 @@ extension Transaction {
         let busy = Set(inventory.busy)
 
         for vm in try vms(placedOn: host) {
-            guard let placement = vm.state.placement else { continue }
+            guard let placement = vm.state.placement(on: host) else { continue }
             let domain = found[vm.id]
             let state: DomainState
             if let domain, domain.epoch == placement.epoch {
                 state = domain.state
             } else if let epoch = domain?.epoch, epoch > vm.epoch, domain?.state.isLive == true {
                 // The record is older than the host: a restored database. Nothing that it says of this VM can be relied on.
-                try doubt(vm)
+                try doubt(vm, on: host)
                 continue
             } else if busy.contains(vm.id) || (domain != nil && domain?.epoch == nil) {
                 // The host answers, but not about this domain: a command is at it, or it cannot be read.
-                try noteAnswer(vm)
+                try noteAnswer(vm, of: host)
                 continue
             } else {
                 state = .gone(isReboot ? .hostRebooted : .foundGone)
@@ -67,7 +67,10 @@ extension Transaction {
             try removeSighting(of: vm.id, on: report.host)
         case .ignored(let reason):
             if !report.state.isLive { try removeSighting(of: vm.id, on: report.host) }
-            if reason == .startUnsettled { try noteAnswer(vm) }
+            switch reason {
+            case .startUnsettled, .moveUnsettled: try noteAnswer(vm, of: report.host)
+            case .notPlacedThere, .stale: break
+            }
         case .conflict:
             let isNews = try !sightings(of: vm.id).contains { $0.host == report.host && $0.epoch == report.epoch }
             try put(sighting(vm.id, report.epoch, report.state, on: report.host))
@@ -80,23 +83,23 @@ extension Transaction {
     }
 
     /// The VM no longer waits for its host to be reached, though nothing is known of its domain yet.
-    private func noteAnswer(_ vm: VM) throws {
-        let next = try vm.after(.hostAnswers)
+    private func noteAnswer(_ vm: VM, of host: HostID) throws {
+        let next = try vm.after(vm.state.destination?.host == host ? .destinationAnswers : .hostAnswers)
         if next != vm { _ = try replace(vm, with: next) }
     }
 
     /// What the VM's domain does cannot be told, though its host answers.
-    private func doubt(_ vm: VM) throws {
-        let next = try vm.after(.hostLost(.outcomeUnknown))
-        if next != vm { _ = try replace(vm, with: next) }
-    }
+    private func doubt(_ vm: VM, on host: HostID) throws { try loseSight(of: vm, on: host, .outcomeUnknown) }
 
     /// Nobody can be asked about the VMs that are placed on `host`.
     func loseSight(of host: HostID, _ reason: WaitReason) throws {
-        for vm in try vms(placedOn: host) {
-            let next = try vm.after(.hostLost(reason))
-            if next != vm { _ = try replace(vm, with: next) }
-        }
+        for vm in try vms(placedOn: host) { try loseSight(of: vm, on: host, reason) }
+    }
+
+    /// Nobody can be asked about the domain of `vm` on `host`.
+    func loseSight(of vm: VM, on host: HostID, _ reason: WaitReason) throws {
+        let next = try vm.after(vm.state.destination?.host == host ? .destinationLost(reason) : .hostLost(reason))
+        if next != vm { _ = try replace(vm, with: next) }
     }
 
     private func sighting(_ vm: VMID, _ epoch: Epoch, _ state: DomainState, on host: HostID) -> Sighting {
@@ -104,6 +107,7 @@ extension Transaction {
             switch state {
             case .running: "running"
             case .paused: "paused"
+            case .moving: "moving"
             case .gone: "gone"
             }
         return Sighting(vm: vm, host: host, epoch: epoch, state: label, seenAt: now)

@@ -44,7 +44,7 @@ extension Transaction {
             return .superseded(current)
         }
         // An answer can be written after its host was lost again: whether what it told is still true cannot be seen.
-        if next.state.placement != nil, let lost = try reasonUnreachable(expected.host) {
+        if let place = next.state.placement, let lost = try reasonUnreachable(place.host) {
             next = try next.after(.hostLost(lost))
         }
         if let seen = change.observation { next.observed = max(seen, next.observed ?? seen) }

@@ -19,8 +19,8 @@ extension HostService {
             throw Fault.invalid("proof", "must say in 1 to 1000 characters how you know that the host is off.")
         }
         let (ids, settings) = (context.ids, context.settings)
-        return try await context.database.write("host.fence") { tx in
-            if let earlier = try tx.remembered(caller) { return try tx.view(ofHost: earlier) }
+        let (view, peers) = try await context.database.write("host.fence") { tx -> (HostView, Set<HostID>) in
+            if let earlier = try tx.remembered(caller) { return (try tx.view(ofHost: earlier), []) }
             let host = try HostID(reference).flatMap { try tx.host($0) } ?? tx.resolveHost(reference)
             try caller.check(revision: host.revision)
             switch host.connection {
@@ -31,8 +31,9 @@ extension HostService {
                     hint: "Power it off first, then fence it.")
             }
             try tx.remember(caller, resource: host.id.rawValue)
-            for vm in try tx.vms(placedOn: host.id) {
-                try tx.releaseFenced(vm, by: caller.principal, ids, settings)
+            let placed = try tx.vms(placedOn: host.id)
+            for vm in placed {
+                try tx.releaseFenced(vm, on: host.id, by: caller.principal, ids, settings)
             }
             for job in try tx.unfinishedJobs(on: host.id) {
                 try tx.settleFenced(job, by: caller.principal, ids, settings)
@@ -46,8 +47,11 @@ extension HostService {
                 Event(
                     kind: "host.fenced", host: host.id, message: "Host \(host.name) is fenced: \(proof)",
                     principal: caller.principal.name))
-            return try tx.view(of: stored)
+            return (try tx.view(of: stored), Set(placed.flatMap { $0.state.placements.map(\.host) }))
         }
+        // The other ends of moves say what became of them.
+        for peer in peers where peer != view.host.id { await context.inspect(peer) }
+        return view
     }
 
     /// Deletes the host's record and shuts its agent out.
@@ -61,6 +65,7 @@ extension HostService {
             try caller.check(revision: host.revision)
             try tx.remember(caller, resource: host.id.rawValue)
             let placed = try tx.vms(placedOn: host.id)
+            if let moving = placed.first(where: { $0.state.move != nil }) { throw Fault.moving(moving, host) }
             let jobs = try tx.unfinishedJobs(on: host.id)
             guard isForced || (placed.isEmpty && jobs.isEmpty) else { throw Fault.inUse(host, placed, jobs) }
             let cancelled = try jobs.map { try tx.cancel($0, becauseOfDeleted: host) }
@@ -86,10 +91,10 @@ extension HostService {
 extension Transaction {
     /// Frees the placement of a VM whose host is proven off, and ends the operation that was about it.
     fileprivate func releaseFenced(
-        _ vm: VM, by principal: Principal, _ ids: any IDSource, _ settings: ControlSettings
+        _ vm: VM, on host: HostID, by principal: Principal, _ ids: any IDSource, _ settings: ControlSettings
     ) throws {
-        guard let placement = vm.state.placement else { return }
-        var next = try vm.after(.fenced)
+        guard let placement = vm.state.placement(on: host) else { return }
+        var next = try vm.after(placement == vm.state.destination ? .destinationFenced : .fenced)
         next.operation = nil
         let stored = try replace(vm, with: next, by: principal)
         if let id = vm.operation, let operation = try job(id) { try end(operation, as: .afterFence(operation.kind)) }
@@ -114,7 +119,8 @@ extension Transaction {
         var next = vm
         if vm.operation == job.id { next.operation = nil }
         switch job.kind {
-        case .startOperation, .stopOperation, .pauseOperation, .resumeOperation, .resetOperation, .rebootOperation:
+        case .startOperation, .stopOperation, .pauseOperation, .resumeOperation, .resetOperation, .rebootOperation,
+            .migrateOperation:
             try end(job, as: .afterFence(job.kind))
         case .destroyOperation, .destroyVM:
             guard vm.state.label == .destroying else { return }
@@ -175,11 +181,21 @@ extension JobEnd {
             .failed(Fault(.conflict, .hostUnreachable, "The host was fenced before the VM ran."))
         case .pauseOperation, .resumeOperation, .resetOperation, .rebootOperation:
             .failed(Fault(.conflict, .hostUnreachable, "The host was fenced before it answered."))
+        case .migrateOperation:
+            .failed(Fault(.conflict, .hostUnreachable, "A host of the move was fenced before the move had ended."))
         }
     }
 }
 
 extension Fault {
+    /// Neither end of a move can be given up before it is known where the guest is.
+    fileprivate static func moving(_ vm: VM, _ host: Host) -> Fault {
+        Fault(
+            .conflict, .hostInUse, "VM \(vm.name) moves from or to host \(host.name).",
+            hint: "Wait for the move or cancel it; if the host is gone for good, prove it: "
+                + "roost host fence \(host.name) --proof TEXT.")
+    }
+
     fileprivate static func inUse(_ host: Host, _ vms: [VM], _ jobs: [Job]) -> Fault {
         Fault(
             .conflict, .hostInUse,

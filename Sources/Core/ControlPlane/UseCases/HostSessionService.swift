@@ -66,6 +66,19 @@ package struct HostSessionService: HostSessionObserver {
         }
     }
 
+    package func received(
+        _ progress: MigrationProgress, of vm: VMID, _ epoch: Epoch, from host: HostID, session: Int64
+    ) async throws {
+        try await context.database.write("session.progress") { tx in
+            _ = try tx.current(host, session: session, .connected)
+            guard let id = try tx.vm(vm)?.operation, var job = try tx.job(id), !job.state.isEnded,
+                job.kind == .migrateOperation, job.placement == Placement(host: host, epoch: epoch)
+            else { return }
+            job.payload.progress = progress
+            _ = try tx.replace(job, atRevision: job.revision)
+        }
+    }
+
     package func lostSight(of host: HostID, session: Int64) async throws {
         try await context.database.write("session.lost-sight") { tx in
             var host = try tx.current(host, session: session, .connected)

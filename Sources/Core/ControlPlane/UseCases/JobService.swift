@@ -36,8 +36,8 @@ package struct JobService: Sendable {
         }
     }
 
-    /// Answers with an operation that has ended; refuses to cancel one that has not, because its command may have taken
-    /// effect already.
+    /// Cancels a move: the guest stays where it is, if it has not gone over to the destination by then. Answers with an
+    /// operation that has ended as it is; refuses to cancel others, because their command may have taken effect already.
     package func cancelOperation(_ reference: String, by caller: Caller) async throws -> Job {
         try await context.database.write("operation.cancel") { tx in
             if let earlier = try tx.remembered(caller) { return try tx.resolveJob(earlier, .operation) }
@@ -46,6 +46,10 @@ package struct JobService: Sendable {
             guard !job.state.isEnded else {
                 try tx.remember(caller, resource: job.id.rawValue)
                 return job
+            }
+            if job.kind == .migrateOperation, job.payload.migration != nil {
+                try tx.remember(caller, resource: job.id.rawValue)
+                return try tx.requestCancel(of: job, by: caller.principal)
             }
             throw Fault(
                 .conflict, .invalidState,
@@ -107,6 +111,20 @@ package struct JobService: Sendable {
 }
 
 extension Transaction {
+    /// Whoever works on the move sees it and breaks it off; one that waits is due now.
+    fileprivate func requestCancel(of job: Job, by principal: Principal) throws -> Job {
+        guard job.payload.isCancelRequested != true else { return job }
+        var next = job
+        next.payload.isCancelRequested = true
+        if case .waiting = job.state { next.nextAttemptAt = now }
+        let stored = try replace(next, atRevision: job.revision)
+        try append(
+            Event(
+                kind: "operation.cancel", vm: job.vm, host: job.host, job: job.id, epoch: job.epoch,
+                message: "The \(job.kind.label) is to be cancelled.", principal: principal.name))
+        return stored
+    }
+
     /// Ends a GC job because somebody asked for it.
     fileprivate func cancel(_ job: Job, by principal: Principal) throws -> Job {
         let vm = try vm(job.vm)
@@ -142,6 +160,8 @@ package struct JobExplanation: Sendable {
         case .pauseOperation, .resumeOperation, .resetOperation, .rebootOperation:
             "Asks host \(hostName) once to \(job.kind.label) the domain of VM \(vmName) with epoch \(job.epoch), and finds "
                 + "out what came of it."
+        case .migrateOperation:
+            "Moves VM \(vmName) from host \(hostName) to another, and finds out where it is."
         case .stopVM, .stopOperation:
             "Stops the domain of VM \(vmName) with epoch \(job.epoch) on host \(hostName) "
                 + "(\(job.payload.mode?.rawValue ?? "cold")), and no other; then records the VM as stopped if it is still "

@@ -13,6 +13,9 @@ extension VMService {
             let vm = try tx.resolveVM(reference)
             try caller.check(revision: vm.revision)
             switch vm.state {
+            case .migrating, .unknown(_, .movedAway):
+                try tx.checkIdle(vm)
+                throw Fault.impossible("deleted", vm)
             case .destroyed, .destroying: throw Fault.impossible("deleted", vm)
             case .created, .starting, .running, .pausing, .paused, .resuming, .rebooting, .stopping, .stopped, .crashed,
                 .unknown:
@@ -35,7 +38,7 @@ private struct DestroyOrder {
 
     /// Where leftovers of the VM are: its placement, else where it was last.
     var target: Placement? {
-        vm.state.placement ?? vm.lastHost.map { Placement(host: $0, epoch: vm.epoch) }
+        vm.state.placement ?? vm.lastPlacement
     }
 
     func job(_ kind: JobKind, for vm: VM, at placement: Placement, now: Timestamp) -> Job {
@@ -87,7 +90,8 @@ extension Transaction {
     private func supersedeAll(_ vm: VM, at target: Placement) throws {
         for job in try unfinishedJobs(of: vm.id) {
             switch job.kind {
-            case .startOperation, .stopOperation, .pauseOperation, .resumeOperation, .resetOperation, .rebootOperation:
+            case .startOperation, .stopOperation, .pauseOperation, .resumeOperation, .resetOperation, .rebootOperation,
+                .migrateOperation:
                 try end(job, as: JobEnd(.superseded, .superseded))
             case .stopVM where job.placement == target: try end(job, as: JobEnd(.cancelled, .vmDestroyed))
             case .stopVM, .destroyVM, .destroyOperation: break

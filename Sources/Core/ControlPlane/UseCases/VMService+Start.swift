@@ -46,22 +46,33 @@ extension Transaction {
         if let placement = vm.state.placement {
             let host = try hostName(placement.host)
             switch vm.state {
+            case .unknown(_, .movedAway):
+                throw Fault(
+                    .conflict, .placementUnresolved,
+                    "VM \(vm.name) was moved away from host \(host) behind Roost's back: its domain runs elsewhere.",
+                    hint: "It is taken up where a host shows it. If it runs nowhere: "
+                        + "roost vm resolve \(vm.name) --gone --proof TEXT.")
             case .unknown, .stopping, .destroying:
                 throw Fault(
                     .conflict, .placementUnresolved,
                     "VM \(vm.name) is \(vm.state.sentence): its domain may still run on host \(host).",
                     hint: "It can start once \(host) answers, or is fenced: "
                         + "roost host fence \(try fenceReference(of: placement.host)) --proof TEXT.")
-            case .starting, .running, .pausing, .paused, .resuming, .rebooting, .created, .stopped, .crashed,
-                .destroyed:
+            case .migrating where vm.state.waiting != nil:
+                throw Fault(
+                    .conflict, .placementUnresolved,
+                    "VM \(vm.name) is \(vm.state.sentence): its domain may run at either end of its move.",
+                    hint: "It goes on by itself once both hosts answer, or one is fenced.")
+            case .starting, .running, .pausing, .paused, .resuming, .rebooting, .migrating, .created, .stopped,
+                .crashed, .destroyed:
                 break
             }
         }
         try checkIdle(vm)
         switch vm.state {
         case .created, .stopped, .crashed: break
-        case .starting, .running, .pausing, .paused, .resuming, .rebooting, .stopping, .unknown, .destroying,
-            .destroyed:
+        case .starting, .running, .pausing, .paused, .resuming, .rebooting, .migrating, .stopping, .unknown,
+            .destroying, .destroyed:
             throw Fault.impossible("started", vm)
         }
         if let seen = try sightings(of: vm.id).first {
@@ -73,9 +84,10 @@ extension Transaction {
         }
     }
 
-    fileprivate func placementHost(for need: PlacementNeed, wanted: String?) throws -> Host {
+    /// The host that is wanted, if it can take the VM; else the best of all but `excluded`.
+    func placementHost(for need: PlacementNeed, wanted: String?, except excluded: HostID? = nil) throws -> Host {
         guard let wanted else {
-            return try PlacementChoice.choose(need, among: candidates())
+            return try PlacementChoice.choose(need, among: candidates().filter { $0.host.id != excluded })
         }
         let host = try resolveHost(wanted)
         let candidate = Candidate(host: host, allocated: try allocated(on: host.id))
@@ -98,8 +110,12 @@ extension Fault {
         let possible =
             switch vm.state {
             case .created, .stopped, .crashed: "It can be started or deleted."
-            case .running: "It can be paused, rebooted, reset, stopped or deleted."
-            case .paused: "It can be resumed, stopped or deleted."
+            case .running: "It can be paused, rebooted, reset, migrated, stopped or deleted."
+            case .paused: "It can be resumed, migrated, stopped or deleted."
+            case .migrating: "Its move can be cancelled: roost operation cancel \(vm.operation?.rawValue ?? "ID")."
+            case .unknown(_, .movedAway):
+                "It is taken up where a host shows it. If it runs nowhere: "
+                    + "roost vm resolve \(vm.name) --gone --proof TEXT."
             case .starting, .pausing, .resuming, .rebooting, .unknown: "It can be stopped or deleted."
             case .stopping: "It can be stopped with a stronger mode, or deleted."
             case .destroying: "It is being deleted."

@@ -43,6 +43,10 @@ extension VMService {
             guard let placement = vm.state.placement, vm.state.label != .destroying else {
                 throw Fault.impossible("stopped", vm)
             }
+            if vm.state.move != nil || vm.state.waiting == .movedAway {
+                try tx.checkIdle(vm)
+                throw Fault.impossible("stopped", vm)
+            }
             try tx.check(request, against: placement, of: vm)
             try tx.supersede(vm, withStop: request.mode)
             let lost = try tx.reasonUnreachable(placement.host)
@@ -92,7 +96,7 @@ extension Transaction {
         case .startOperation, .pauseOperation, .resumeOperation, .resetOperation, .rebootOperation: break
         case .stopOperation:
             guard mode > (job.payload.mode ?? .grace) else { return try checkIdle(vm) }
-        case .destroyOperation, .stopVM, .destroyVM: return try checkIdle(vm)
+        case .migrateOperation, .destroyOperation, .stopVM, .destroyVM: return try checkIdle(vm)
         }
         try end(job, as: JobEnd(.superseded, .superseded))
     }
@@ -118,7 +122,7 @@ extension Transaction {
             Fault(
                 .conflict, .hostDeleted, "Host \(name) was deleted while the VM was placed there: nobody can be asked.",
                 hint: "Prove that it is off: roost host fence \(try fenceReference(of: host)) --proof TEXT.")
-        case .hostDisconnected, .outcomeUnknown:
+        case .hostDisconnected, .outcomeUnknown, .movedAway:
             Fault(
                 .unavailable, .hostUnreachable, "Host \(name) cannot be reached.",
                 hint: "Try again when it is back\(later)")

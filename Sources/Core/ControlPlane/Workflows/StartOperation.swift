@@ -6,6 +6,8 @@ import Domain
 /// and never becomes a second start.
 struct StartOperation: Workflow {
     let context: Context
+    /// What a start that succeeds has achieved.
+    var outcome = JobOutcome.started
 
     func attempt(_ job: Job) async throws -> Attempt {
         guard let order = try await order(for: job) else { return try await supersede(job) }
@@ -74,6 +76,7 @@ struct StartOperation: Workflow {
     /// The domain was started. After a repeated sending that may be long ago, so the host is asked what is there now.
     private func finish(_ job: Job, _ result: CommandResult, sentIn session: Int64) async throws -> Attempt {
         let isRepeat = job.attempts > 1
+        let outcome = outcome
         let inventory = isRepeat ? await context.inspect(job.host) : nil
         let isGone = inventory?.shows(job.vm, job.epoch) == false
         let isWritten = try await context.database.write("start.finish") { tx in
@@ -89,7 +92,7 @@ struct StartOperation: Workflow {
             let end: JobEnd
             switch try tx.apply(change, ending: job.id) {
             case .applied:
-                end = JobEnd(.succeeded, .started)
+                end = JobEnd(.succeeded, outcome)
                 if isGone { _ = try tx.apply(change.followed(by: .gone(.foundGone))) }
             case .superseded(let vm):
                 end = vm.startEnd(of: job, isProven: true)
@@ -154,7 +157,6 @@ extension Transaction {
     /// The record says that the VM waits for the host's answer, if it is still placed there.
     func loseSight(ofPlacementOf job: Job) throws {
         guard let vm = try vm(job.vm), vm.state.placement == job.placement else { return }
-        let next = try vm.after(.hostLost(reasonUnreachable(job.host) ?? .outcomeUnknown))
-        if next != vm { _ = try replace(vm, with: next) }
+        try loseSight(of: vm, on: job.host, reasonUnreachable(job.host) ?? .outcomeUnknown)
     }
 }

@@ -4,6 +4,9 @@ package enum HostCommand: Hashable, Sendable {
     case stop(StopVMCommand)
     case destroy(DestroyVMCommand)
     case control(ControlVMCommand)
+    case prepareMigration(PrepareMigrationCommand)
+    case migrate(MigrateVMCommand)
+    case cancelMigration(CancelMigrationCommand)
 
     package var vm: VMID {
         switch self {
@@ -11,6 +14,9 @@ package enum HostCommand: Hashable, Sendable {
         case .stop(let command): command.vm
         case .destroy(let command): command.vm
         case .control(let command): command.vm
+        case .prepareMigration(let command): command.vm
+        case .migrate(let command): command.vm
+        case .cancelMigration(let command): command.vm
         }
     }
 
@@ -20,6 +26,9 @@ package enum HostCommand: Hashable, Sendable {
         case .stop(let command): command.epoch
         case .destroy(let command): command.epoch
         case .control(let command): command.epoch
+        case .prepareMigration(let command): command.epoch
+        case .migrate(let command): command.epoch
+        case .cancelMigration(let command): command.epoch
         }
     }
 
@@ -29,6 +38,9 @@ package enum HostCommand: Hashable, Sendable {
         case .stop: "stop"
         case .destroy: "destroy"
         case .control(let command): command.control.rawValue
+        case .prepareMigration: "prepare-migration"
+        case .migrate: "migrate"
+        case .cancelMigration: "cancel-migration"
         }
     }
 }
@@ -120,6 +132,8 @@ package struct CommandResult: Hashable, Sendable, Codable {
     package let effect: Effect
     /// The agent's count when it saw the effect, on the scale of its reports.
     package let sequence: Int64
+    /// Where the host awaits the guest, for `prepared`.
+    package let landing: MigrationLanding?
 
     package enum Effect: String, CaseIterable, Sendable, Codable {
         case started
@@ -131,11 +145,18 @@ package struct CommandResult: Hashable, Sendable, Codable {
         case resumed
         case reset
         case rebooted
+        /// The host awaits a guest that moves to it.
+        case prepared
+        /// The guest has left for another host, and goes on there.
+        case migrated
+        /// What was asked to be broken off is told to break off; its own command tells how it ended.
+        case cancelling
     }
 
-    package init(effect: Effect, sequence: Int64) {
+    package init(effect: Effect, sequence: Int64, landing: MigrationLanding? = nil) {
         self.effect = effect
         self.sequence = sequence
+        self.landing = landing
     }
 }
 

@@ -61,6 +61,9 @@ package struct Job: Hashable, Sendable {
     }
 
     package var placement: Placement { Placement(host: host, epoch: epoch) }
+
+    /// The other host that this work is about: its sessions wake it too.
+    package var peer: HostID? { payload.destination?.host }
 }
 
 package enum JobKind: String, CaseIterable, Sendable, Codable {
@@ -70,6 +73,7 @@ package enum JobKind: String, CaseIterable, Sendable, Codable {
     case resumeOperation = "operation.resume"
     case resetOperation = "operation.reset"
     case rebootOperation = "operation.reboot"
+    case migrateOperation = "operation.migrate"
     case destroyOperation = "operation.destroy"
     case stopVM = "stop-vm"
     case destroyVM = "destroy-vm"
@@ -79,7 +83,7 @@ package enum JobKind: String, CaseIterable, Sendable, Codable {
     package var purpose: Purpose {
         switch self {
         case .startOperation, .stopOperation, .pauseOperation, .resumeOperation, .resetOperation, .rebootOperation,
-            .destroyOperation:
+            .migrateOperation, .destroyOperation:
             .operation
         case .stopVM, .destroyVM: .gc
         }
@@ -94,6 +98,7 @@ package enum JobKind: String, CaseIterable, Sendable, Codable {
         case .resumeOperation: "resume"
         case .resetOperation: "reset"
         case .rebootOperation: "reboot"
+        case .migrateOperation: "migrate"
         case .destroyOperation: "destroy"
         case .stopVM: "stop-vm"
         case .destroyVM: "destroy-vm"
@@ -107,7 +112,7 @@ package enum JobKind: String, CaseIterable, Sendable, Codable {
         case .resumeOperation: .resume
         case .resetOperation: .reset
         case .rebootOperation: .reboot
-        case .startOperation, .stopOperation, .destroyOperation, .stopVM, .destroyVM: nil
+        case .startOperation, .stopOperation, .migrateOperation, .destroyOperation, .stopVM, .destroyVM: nil
         }
     }
 
@@ -139,16 +144,30 @@ package struct JobPayload: Hashable, Sendable, Codable {
     /// The command that the job sends. Attempts repeat it under the same id until its end is known; after an end that
     /// calls for another try it gets a fresh one.
     package var command: CommandID?
+    /// Where a move leads.
+    package var destination: Placement?
+    /// How a live guest moves; nil for a move that stops it here and starts it there.
+    package var migration: MigrationOptions?
+    /// The command that a move sends to its destination.
+    package var arrivalCommand: CommandID?
+    /// Somebody asked that the move be broken off.
+    package var isCancelRequested: Bool?
+    /// How far the move has come, as the source's agent last told.
+    package var progress: MigrationProgress?
 
     package init(
         mode: StopMode? = nil, timeout: Int? = nil, isDeferrable: Bool? = nil, removesDisk: Bool? = nil,
-        command: CommandID? = nil
+        command: CommandID? = nil, destination: Placement? = nil, migration: MigrationOptions? = nil,
+        arrivalCommand: CommandID? = nil
     ) {
         self.mode = mode
         self.timeout = timeout
         self.isDeferrable = isDeferrable
         self.removesDisk = removesDisk
         self.command = command
+        self.destination = destination
+        self.migration = migration
+        self.arrivalCommand = arrivalCommand
     }
 }
 
@@ -196,6 +215,7 @@ package enum JobOutcome: String, CaseIterable, Sendable, Codable {
     case resumed
     case reset
     case rebooted
+    case migrated
     /// The host could not do it now; a GC job will.
     case deferred
     /// The VM has moved on: the record was left alone.

@@ -27,11 +27,13 @@ package struct DomainReport: Hashable, Sendable {
 package enum DomainState: Hashable, Sendable {
     case running
     case paused
+    /// Its CPUs are halted by libvirt for a move to or from another host.
+    case moving
     case gone(StopCause)
 
     package var isLive: Bool {
         switch self {
-        case .running, .paused: true
+        case .running, .paused, .moving: true
         case .gone: false
         }
     }
@@ -56,18 +58,27 @@ package enum IgnoreReason: String, CaseIterable, Sendable {
     case stale
     /// No domain was seen yet, and an operation's command may still be on its way; that command settles it.
     case startUnsettled = "start-unsettled"
+    /// The VM moves: its operation asks both hosts, and one report says nothing of the other end.
+    case moveUnsettled = "move-unsettled"
 }
 
 extension VM {
     /// What `report` does to this record. Pure and total; a report never moves ownership.
     package func decide(on report: DomainReport) -> ReportDecision {
         if let observed, latestPlacement == report.placement, report.observation < observed { return .ignored(.stale) }
+        if let migration = state.move {
+            if report.placement == migration.destination { return .ignored(.moveUnsettled) }
+            if report.placement == migration.source, !report.state.isLive { return .ignored(.moveUnsettled) }
+        }
         guard state.placement == report.placement else {
             return report.state.isLive ? .conflict : .ignored(.notPlacedThere)
         }
         switch report.state {
         case .running: return seen(.running)
         case .paused: return seen(.paused)
+        case .moving:
+            let next = try? after(.hostAnswers)
+            return next == self ? .confirmed : .advance(.hostAnswers)
         case .gone(let cause):
             // Without an operation in flight no start of this epoch can be on its way: the agent lists the VMs that it has
             // commands for, and those are not reported as gone.
@@ -84,5 +95,5 @@ extension VM {
     }
 
     /// Where the domain is, or was last: what `observed` is about.
-    private var latestPlacement: Placement? { state.placement ?? lastHost.map { Placement(host: $0, epoch: epoch) } }
+    private var latestPlacement: Placement? { state.placement ?? lastPlacement }
 }

@@ -9,8 +9,8 @@ package struct VM: Hashable, Sendable {
     package var state: VMState
     /// The highest epoch ever granted to this VM.
     package var epoch: Epoch
-    /// The host of the latest placement, also after it was given up; its pool holds the root disk.
-    package var lastHost: HostID?
+    /// The latest placement, also after it was given up; its host's pool holds the root disk.
+    package var lastPlacement: Placement?
     /// The pool in which the root disk lies; nil until the first start made one, and for images without a disk.
     package var pool: PoolID?
     /// Whether an agent ever confirmed a domain of the present placement. Until then its absence from an inventory
@@ -30,7 +30,7 @@ package struct VM: Hashable, Sendable {
 
     package init(
         id: VMID, name: String, image: ImageID, cpus: Int, memory: Int, state: VMState = .created,
-        epoch: Epoch = .none, lastHost: HostID? = nil, pool: PoolID? = nil, domainSeen: Bool = false,
+        epoch: Epoch = .none, lastPlacement: Placement? = nil, pool: PoolID? = nil, domainSeen: Bool = false,
         observed: Observation? = nil, operation: JobID? = nil, wish: Int = 0, revision: Int = 1,
         createdAt: Timestamp, updatedAt: Timestamp
     ) {
@@ -41,7 +41,7 @@ package struct VM: Hashable, Sendable {
         self.memory = memory
         self.state = state
         self.epoch = epoch
-        self.lastHost = lastHost
+        self.lastPlacement = lastPlacement
         self.pool = pool
         self.domainSeen = domainSeen
         self.observed = observed
@@ -52,6 +52,9 @@ package struct VM: Hashable, Sendable {
         self.updatedAt = updatedAt
     }
 
+    /// The host of the latest placement.
+    package var lastHost: HostID? { lastPlacement?.host }
+
     /// The record after `event`.
     ///
     /// Pure: store it with a conditional write, then act on what was stored. `revision` and `updatedAt` are the store's.
@@ -60,13 +63,16 @@ package struct VM: Hashable, Sendable {
         next.state = try state.after(event)
         if let placement = next.state.placement, placement != state.placement {
             next.epoch = max(epoch, placement.epoch)
-            next.lastHost = placement.host
+            next.lastPlacement = placement
             next.domainSeen = false
             next.observed = nil
         }
+        if let destination = next.state.destination { next.epoch = max(next.epoch, destination.epoch) }
         switch event {
-        case .started, .seen: next.domainSeen = true
-        case .startGranted, .startRefused, .stopRequested, .stopGivenUp, .controlRequested, .controlled,
+        case .started, .seen, .migrationSettled(.arrived), .adopted: next.domainSeen = true
+        case .migrationGranted, .migrationSettled(.stayed), .migrationSettled(.departed), .migrationSettled(.gone),
+            .destinationLost, .destinationAnswers, .destinationFenced, .writtenOff, .startGranted, .startRefused,
+            .stopRequested, .stopGivenUp, .controlRequested, .controlled,
             .controlGivenUp, .stopped, .gone, .hostLost, .hostAnswers, .fenced, .destroyRequested, .destroyed:
             break
         }

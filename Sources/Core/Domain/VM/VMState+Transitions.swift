@@ -7,6 +7,7 @@ extension VMState {
         case .running(let placement), .paused(let placement): try afterUp(event, placement)
         case .pausing(let placement), .resuming(let placement), .rebooting(let placement):
             try afterControl(event, placement)
+        case .migrating(let migration): try afterMigrating(event, migration)
         case .stopping(let placement, let waiting): try afterStopping(event, placement, waiting)
         case .unknown(let placement, let reason): try afterUnknown(event, placement, reason)
         case .destroying(let placement, let waiting): try afterDestroying(event, placement, waiting)
@@ -18,8 +19,10 @@ extension VMState {
         switch event {
         case .startGranted(let placement): .starting(placement)
         case .destroyRequested: .destroying(nil, waiting: nil)
+        case .adopted(let placement): .running(placement)
         case .started, .startRefused, .stopRequested, .stopGivenUp, .controlRequested, .controlled, .controlGivenUp,
-            .stopped, .seen, .gone, .hostLost, .hostAnswers, .fenced, .destroyed:
+            .stopped, .seen, .gone, .hostLost, .hostAnswers, .fenced, .destroyed, .migrationGranted, .migrationSettled,
+            .destinationLost, .destinationAnswers, .destinationFenced, .writtenOff:
             throw IllegalTransition(state: self, event: event)
         }
     }
@@ -29,14 +32,16 @@ extension VMState {
         case .started: .running(placement)
         case .seen(let seen): .up(seen, placement)
         case .startRefused: .stopped(.startFailed)
-        case .gone(let cause): .down(cause)
+        case .gone(let cause): .down(cause, placement)
         case .stopped(let cause): .stopped(cause)
         case .stopRequested: .stopping(placement, waiting: nil)
         case .hostLost(let reason): .unknown(placement, reason)
         case .hostAnswers: self
         case .fenced: .stopped(.hostFenced)
         case .destroyRequested: .destroying(placement, waiting: nil)
-        case .startGranted, .stopGivenUp, .controlRequested, .controlled, .controlGivenUp, .destroyed:
+        case .startGranted, .stopGivenUp, .controlRequested, .controlled, .controlGivenUp, .destroyed,
+            .migrationGranted, .migrationSettled, .destinationLost, .destinationAnswers, .destinationFenced, .adopted,
+            .writtenOff:
             throw IllegalTransition(state: self, event: event)
         }
     }
@@ -47,15 +52,43 @@ extension VMState {
         case .started, .hostAnswers, .controlGivenUp: self
         case .seen(let seen), .controlled(let seen): .up(seen, placement)
         case .controlRequested(let control): try afterRequest(control, event, placement)
-        case .gone(let cause): .down(cause)
+        case .migrationGranted(let destination): .migrating(Move(source: placement, destination: destination))
+        case .gone(let cause): .down(cause, placement)
         case .stopped(let cause): .stopped(cause)
         case .stopRequested: .stopping(placement, waiting: nil)
         case .hostLost(let reason): .unknown(placement, reason)
         case .fenced: .stopped(.hostFenced)
         case .destroyRequested: .destroying(placement, waiting: nil)
-        case .startGranted, .startRefused, .stopGivenUp, .destroyed:
+        case .startGranted, .startRefused, .stopGivenUp, .destroyed, .migrationSettled, .destinationLost,
+            .destinationAnswers, .destinationFenced, .adopted, .writtenOff:
             throw IllegalTransition(state: self, event: event)
         }
+    }
+
+    private func afterMigrating(_ event: VMEvent, _ migration: Move) throws(IllegalTransition) -> VMState {
+        var next = migration
+        switch event {
+        case .migrationSettled(let end):
+            switch end {
+            case .arrived(let seen): return .up(seen, migration.destination)
+            case .stayed(let seen): return .up(seen, migration.source)
+            case .departed: return .starting(migration.destination)
+            case .gone(let cause): return .down(cause, migration.source)
+            }
+        // What is left of the guest is at the other end, if anywhere; its host is asked.
+        case .fenced: return .unknown(migration.destination, migration.destinationLost ?? .outcomeUnknown)
+        case .destinationFenced: return .unknown(migration.source, migration.sourceLost ?? .outcomeUnknown)
+        case .started, .controlled, .controlGivenUp: return self
+        case .seen, .hostAnswers: next.sourceLost = nil
+        case .hostLost(let reason): next.sourceLost = reason
+        case .destinationLost(let reason): next.destinationLost = reason
+        case .destinationAnswers: next.destinationLost = nil
+        // That one end has no domain says nothing of the other, and a wish to end it would not know where.
+        case .gone, .stopped, .startGranted, .startRefused, .stopRequested, .stopGivenUp, .controlRequested,
+            .destroyRequested, .destroyed, .migrationGranted, .adopted, .writtenOff:
+            throw IllegalTransition(state: self, event: event)
+        }
+        return .migrating(next)
     }
 
     private func afterRequest(
@@ -76,13 +109,14 @@ extension VMState {
         case .started, .seen, .hostAnswers: self
         case .controlled(let seen): .up(seen, placement)
         case .controlGivenUp: .unknown(placement, .outcomeUnknown)
-        case .gone(let cause): .down(cause)
+        case .gone(let cause): .down(cause, placement)
         case .stopped(let cause): .stopped(cause)
         case .stopRequested: .stopping(placement, waiting: nil)
         case .hostLost(let reason): .unknown(placement, reason)
         case .fenced: .stopped(.hostFenced)
         case .destroyRequested: .destroying(placement, waiting: nil)
-        case .startGranted, .startRefused, .stopGivenUp, .controlRequested, .destroyed:
+        case .startGranted, .startRefused, .stopGivenUp, .controlRequested, .destroyed, .migrationGranted,
+            .migrationSettled, .destinationLost, .destinationAnswers, .destinationFenced, .adopted, .writtenOff:
             throw IllegalTransition(state: self, event: event)
         }
     }
@@ -95,6 +129,7 @@ extension VMState {
         case .started, .seen, .hostAnswers: .stopping(placement, waiting: nil)
         case .startRefused: .stopped(.startFailed)
         case .stopped(let cause): .stopped(cause)
+        case .gone(.movedAway): .unknown(placement, .movedAway)
         case .gone(let cause): .stopped(cause.whileStopping)
         case .stopRequested: .stopping(placement, waiting: waiting)
         case .stopGivenUp: .unknown(placement, waiting ?? .outcomeUnknown)
@@ -102,19 +137,37 @@ extension VMState {
         case .hostLost(let reason): .stopping(placement, waiting: reason)
         case .fenced: .stopped(.hostFenced)
         case .destroyRequested: .destroying(placement, waiting: waiting)
-        case .startGranted, .controlRequested, .destroyed: throw IllegalTransition(state: self, event: event)
+        case .startGranted, .controlRequested, .destroyed, .migrationGranted, .migrationSettled, .destinationLost,
+            .destinationAnswers, .destinationFenced, .adopted, .writtenOff:
+            throw IllegalTransition(state: self, event: event)
+        }
+    }
+
+    /// The domain was moved away behind Roost's back: nothing that its former host says or is proven to be settles
+    /// where it runs now.
+    private func afterMovedAway(_ event: VMEvent, _ placement: Placement) throws(IllegalTransition) -> VMState {
+        switch event {
+        case .seen(let seen): .up(seen, placement)
+        case .adopted(let found): .running(found)
+        case .writtenOff: .stopped(.writtenOff)
+        case .gone, .hostLost, .hostAnswers, .fenced, .started, .controlled, .controlGivenUp: self
+        case .startGranted, .startRefused, .stopRequested, .stopGivenUp, .stopped, .controlRequested,
+            .destroyRequested, .destroyed, .migrationGranted, .migrationSettled, .destinationLost,
+            .destinationAnswers, .destinationFenced:
+            throw IllegalTransition(state: self, event: event)
         }
     }
 
     private func afterUnknown(
         _ event: VMEvent, _ placement: Placement, _ reason: WaitReason
     ) throws(IllegalTransition) -> VMState {
-        switch event {
+        if reason == .movedAway { return try afterMovedAway(event, placement) }
+        return switch event {
         case .started: .running(placement)
         case .seen(let seen), .controlled(let seen): .up(seen, placement)
         case .controlGivenUp: self
         case .startRefused: .stopped(.startFailed)
-        case .gone(let cause): .down(cause)
+        case .gone(let cause): .down(cause, placement)
         case .stopped(let cause): .stopped(cause)
         case .stopRequested: .stopping(placement, waiting: reason)
         case .hostLost(let newer): .unknown(placement, newer)
@@ -122,7 +175,10 @@ extension VMState {
         case .hostAnswers: .unknown(placement, .outcomeUnknown)
         case .fenced: .stopped(.hostFenced)
         case .destroyRequested: .destroying(placement, waiting: reason)
-        case .startGranted, .stopGivenUp, .controlRequested, .destroyed:
+        case .adopted(let found): .running(found)
+        case .writtenOff: .stopped(.writtenOff)
+        case .startGranted, .stopGivenUp, .controlRequested, .destroyed, .migrationGranted, .migrationSettled,
+            .destinationLost, .destinationAnswers, .destinationFenced:
             throw IllegalTransition(state: self, event: event)
         }
     }
@@ -132,6 +188,7 @@ extension VMState {
     ) throws(IllegalTransition) -> VMState {
         switch event {
         case .started, .seen, .hostAnswers: .destroying(placement, waiting: nil)
+        case .gone(.movedAway): placement.map { .unknown($0, .movedAway) } ?? self
         // Its host has just answered: nothing is waited for but the rest of the work.
         case .startRefused, .stopped, .gone: .destroying(nil, waiting: nil)
         // Only leftovers remain, and a GC job owns them.
@@ -139,7 +196,9 @@ extension VMState {
         case .stopRequested, .destroyRequested, .controlled, .controlGivenUp: self
         case .hostLost(let reason): .destroying(placement, waiting: reason)
         case .destroyed: .destroyed
-        case .startGranted, .stopGivenUp, .controlRequested: throw IllegalTransition(state: self, event: event)
+        case .startGranted, .stopGivenUp, .controlRequested, .migrationGranted, .migrationSettled, .destinationLost,
+            .destinationAnswers, .destinationFenced, .adopted, .writtenOff:
+            throw IllegalTransition(state: self, event: event)
         }
     }
 
@@ -151,10 +210,12 @@ extension VMState {
     }
 
     /// The state of a VM whose domain ended without Roost having asked for it.
-    private static func down(_ cause: StopCause) -> VMState {
+    private static func down(_ cause: StopCause, _ placement: Placement) -> VMState {
         switch cause {
         case .failed: .crashed(cause)
-        case .requested, .guestShutdown, .domainDestroyed, .foundGone, .hostRebooted, .hostFenced, .startFailed:
+        case .movedAway: .unknown(placement, .movedAway)
+        case .requested, .guestShutdown, .domainDestroyed, .foundGone, .hostRebooted, .hostFenced, .startFailed,
+            .writtenOff:
             .stopped(cause)
         }
     }
@@ -165,7 +226,7 @@ extension StopCause {
     fileprivate var whileStopping: StopCause {
         switch self {
         case .requested, .guestShutdown, .domainDestroyed: .requested
-        case .failed, .foundGone, .hostRebooted, .hostFenced, .startFailed: self
+        case .failed, .foundGone, .hostRebooted, .hostFenced, .startFailed, .movedAway, .writtenOff: self
         }
     }
 }

@@ -15,6 +15,8 @@ package enum VMState: Hashable, Sendable {
     case resuming(Placement)
     /// A reboot or reset was accepted: the guest boots anew in the same domain.
     case rebooting(Placement)
+    /// A move to another host was accepted. The move's operation asks both hosts what came of it, and moves it on.
+    case migrating(Move)
     /// A stop was accepted and its effect is not confirmed; `waiting` says why it cannot be now.
     case stopping(Placement, waiting: WaitReason?)
     /// No domain runs. `start` or `destroy` moves it on.
@@ -28,9 +30,10 @@ package enum VMState: Hashable, Sendable {
     /// Nothing is left of it but the record. Final.
     case destroyed
 
-    /// Where the VM's domain may exist now.
+    /// Where the VM's domain is to exist now; during a move, where it came from.
     package var placement: Placement? {
         switch self {
+        case .migrating(let migration): migration.source
         case .starting(let placement), .running(let placement), .paused(let placement), .pausing(let placement),
             .resuming(let placement), .rebooting(let placement), .stopping(let placement, _),
             .unknown(let placement, _):
@@ -40,9 +43,31 @@ package enum VMState: Hashable, Sendable {
         }
     }
 
-    /// Why the host cannot settle the state now, where that is so.
+    /// Where a move leads.
+    package var destination: Placement? { move?.destination }
+
+    package var move: Move? {
+        if case .migrating(let migration) = self { return migration }
+        return nil
+    }
+
+    /// Everything that the VM may hold a domain at: none, one, or the two ends of a move.
+    package var placements: [Placement] { [placement, destination].compactMap { $0 } }
+
+    /// The placement on `host`, if there is one.
+    package func placement(on host: HostID) -> Placement? { placements.first { $0.host == host } }
+
+    /// Which host the state waits for, where it waits.
+    package var waitingHost: HostID? {
+        guard waiting != nil else { return nil }
+        if let move { return move.sourceLost == nil ? move.destination.host : move.source.host }
+        return placement?.host
+    }
+
+    /// Why a host cannot settle the state now, where that is so.
     package var waiting: WaitReason? {
         switch self {
+        case .migrating(let migration): migration.sourceLost ?? migration.destinationLost
         case .stopping(_, let reason): reason
         case .unknown(_, let reason): reason
         case .destroying(_, let reason): reason
@@ -55,7 +80,7 @@ package enum VMState: Hashable, Sendable {
     package var cause: StopCause? {
         switch self {
         case .stopped(let cause), .crashed(let cause): cause
-        case .created, .starting, .running, .paused, .pausing, .resuming, .rebooting, .stopping, .unknown,
+        case .created, .starting, .running, .paused, .pausing, .resuming, .rebooting, .migrating, .stopping, .unknown,
             .destroying, .destroyed:
             nil
         }
@@ -70,6 +95,7 @@ package enum VMState: Hashable, Sendable {
         case .pausing: .pausing
         case .resuming: .resuming
         case .rebooting: .rebooting
+        case .migrating: .migrating
         case .stopping: .stopping
         case .stopped: .stopped
         case .crashed: .crashed
@@ -81,8 +107,27 @@ package enum VMState: Hashable, Sendable {
 
     /// The state's public name.
     package enum Label: String, CaseIterable, Sendable, Codable {
-        case created, starting, running, pausing, paused, resuming, rebooting, stopping, stopped, crashed, unknown
-        case destroying, destroyed
+        case created, starting, running, pausing, paused, resuming, rebooting, migrating, stopping, stopped, crashed
+        case unknown, destroying, destroyed
+    }
+}
+
+/// A move between two placements. The guest is the source's until it is proven to run at the destination.
+package struct Move: Hashable, Sendable {
+    package let source: Placement
+    package let destination: Placement
+    /// Why the source cannot be asked.
+    package var sourceLost: WaitReason?
+    /// Why the destination cannot be asked.
+    package var destinationLost: WaitReason?
+
+    package init(
+        source: Placement, destination: Placement, sourceLost: WaitReason? = nil, destinationLost: WaitReason? = nil
+    ) {
+        self.source = source
+        self.destination = destination
+        self.sourceLost = sourceLost
+        self.destinationLost = destinationLost
     }
 }
 
@@ -94,6 +139,8 @@ package enum WaitReason: String, CaseIterable, Sendable, Codable {
     case libvirtUnavailable = "libvirt-unavailable"
     /// A command was sent and its end is not known yet.
     case outcomeUnknown = "outcome-unknown"
+    /// libvirt moved the domain away, and Roost had not asked for it: its host says no more, and it has to be found.
+    case movedAway = "moved-away"
     /// The host's record was deleted while the VM was placed there; only a fence settles it.
     case hostDeleted = "host-deleted"
 }
@@ -108,6 +155,10 @@ package enum StopCause: String, CaseIterable, Sendable, Codable {
     case domainDestroyed = "domain-destroyed"
     /// QEMU died, or the guest crashed.
     case failed
+    /// libvirt moved it to another host, and Roost had not asked for it.
+    case movedAway = "moved-away"
+    /// An operator said that it runs nowhere.
+    case writtenOff = "written-off"
     /// It was found gone; nobody saw how it ended.
     case foundGone = "found-gone"
     /// The host booted again: what ran on it before is gone.
@@ -134,6 +185,10 @@ package enum VMEvent: Hashable, Sendable {
     case controlled(SeenAs)
     /// A pause, resume, reset or reboot ended without a result that can be relied on.
     case controlGivenUp
+    /// A move to this placement was accepted, with a new epoch.
+    case migrationGranted(Placement)
+    /// It is known what came of a move.
+    case migrationSettled(MigrationEnd)
     /// The host answered a stop: no domain of the present placement runs, and none can any more.
     case stopped(StopCause)
     /// A report: the domain of the present placement exists.
@@ -146,11 +201,32 @@ package enum VMEvent: Hashable, Sendable {
     case hostAnswers
     /// The host of the present placement is proven off.
     case fenced
+    /// The domain was found at this placement, to which nobody in Roost had sent it, and has its epoch by now.
+    case adopted(Placement)
+    /// An operator says that no domain of the VM runs anywhere.
+    case writtenOff
+    /// The host that a move leads to cannot be asked.
+    case destinationLost(WaitReason)
+    case destinationAnswers
+    /// The host that a move leads to is proven off.
+    case destinationFenced
     case destroyRequested
     /// All that the VM held is given back.
     case destroyed
 
     package enum SeenAs: String, CaseIterable, Sendable { case running, paused }
+}
+
+/// What came of a move, as both of its hosts say.
+package enum MigrationEnd: Hashable, Sendable {
+    /// The guest goes on at the destination, and has no domain at the source any more.
+    case arrived(VMEvent.SeenAs)
+    /// The guest goes on at the source, and nothing of the move can come up at the destination any more.
+    case stayed(VMEvent.SeenAs)
+    /// The guest was stopped at the source, and is to start at the destination.
+    case departed
+    /// Neither host has a domain.
+    case gone(StopCause)
 }
 
 /// The event is not possible in the state. The caller turns it into a refusal or a superseded outcome.

@@ -41,6 +41,8 @@ package enum AgentReport: Hashable, Sendable {
     case domainChanged(VMID, Epoch, DomainState, sequence: Int64)
     case inventory(Inventory)
     case lostSight
+    /// How far the move of the epoch's domain has come.
+    case migrationProgress(VMID, Epoch, MigrationProgress)
     /// The session's hello could not say what the host is, and now it can be said: the session is to begin anew.
     case helloDue
 }

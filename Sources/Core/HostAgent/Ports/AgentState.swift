@@ -26,7 +26,9 @@ package struct BegunCommand: Hashable, Sendable, Codable {
     package let vm: VMID
     package let epoch: Epoch
 
-    package enum Kind: String, Sendable, Codable { case start, stop, destroy, pause, resume, reset, reboot }
+    package enum Kind: String, Sendable, Codable {
+        case start, stop, destroy, pause, resume, reset, reboot, prepareMigration, migrate
+    }
 
     package init(kind: Kind, vm: VMID, epoch: Epoch) {
         self.kind = kind
@@ -61,8 +63,8 @@ package protocol HostStorage: Sendable {
     /// The pool's identity, shared by hosts that share the pool.
     var pool: PoolID { get }
     /// Makes the image's files present and checked, and the VM's root disk (a qcow2 overlay) if the image has a disk and
-    /// the VM has none yet. May be repeated.
-    func prepare(_ vm: VMID, from image: ImageSource) async throws(Fault) -> BootFiles
+    /// the VM has none yet. May be repeated. Fails where a disk is missing that it may not make.
+    func prepare(_ vm: VMID, from image: ImageSource, mayMakeDisk: Bool) async throws(Fault) -> BootFiles
     /// Where the guest's serial console is written.
     func consoleLog(of vm: VMID) -> String
     /// The last `limit` bytes of the console log; empty when there is none.

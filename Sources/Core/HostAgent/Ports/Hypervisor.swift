@@ -19,6 +19,16 @@ package protocol Hypervisor: Sendable {
     /// Pauses, resumes or resets the domain; a guest that is so already stays so. A reboot only presses the guest's power
     /// button, in such a way that it boots anew when it obeys; `rebooted` is told then. `noDomain` when there is none.
     func control(_ control: GuestControl, of vm: VMID) async throws(HypervisorError)
+    /// Moves the domain to the host behind the sockets of `migration`, and returns when it goes on there and is gone here.
+    ///
+    /// When it throws, what the domain does has to be looked at: mostly it goes on here.
+    func migrate(_ migration: DomainMigration) async throws(HypervisorError)
+    /// How far the move of the domain has come; nil when none is under way.
+    func migrationProgress(of vm: VMID) async throws(HypervisorError) -> MigrationProgress?
+    /// Breaks the domain's move off; nothing happens when none is under way.
+    func cancelMigration(of vm: VMID) async throws(HypervisorError)
+    /// Lets the moving domain go on at its destination now.
+    func beginPostCopy(of vm: VMID) async throws(HypervisorError)
     /// Ends the domain at once. `noDomain` when there is none.
     func cutPower(of vm: VMID) async throws(HypervisorError)
     /// The QEMU process of `vm` as it is at this moment, found without libvirt; nil when there is none.
@@ -77,9 +87,22 @@ package struct DomainSpec: Hashable, Sendable {
     }
 }
 
-/// What a domain boots from: absolute paths on this host.
-package enum BootFiles: Hashable, Sendable {
-    case kernel(kernel: String, initrd: String, commandLine: String)
-    /// A qcow2 overlay.
-    case disk(String)
+/// A move of a live domain.
+package struct DomainMigration: Hashable, Sendable {
+    package let vm: VMID
+    /// What the domain's metadata says from its arrival on.
+    package let arrivalEpoch: Epoch
+    package let landing: MigrationLanding
+    package let options: MigrationOptions
+    package let sockets: MigrationSockets
+
+    package init(
+        vm: VMID, arrivalEpoch: Epoch, landing: MigrationLanding, options: MigrationOptions, sockets: MigrationSockets
+    ) {
+        self.vm = vm
+        self.arrivalEpoch = arrivalEpoch
+        self.landing = landing
+        self.options = options
+        self.sockets = sockets
+    }
 }

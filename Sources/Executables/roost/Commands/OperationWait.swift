@@ -91,6 +91,7 @@ struct OperationWait {
         case "resumed": "Resumed \(vm)."
         case "reset": "Reset \(vm)."
         case "rebooted": "Rebooted \(vm)."
+        case "migrated": "Moved \(vm) to \(names[operation.destination])."
         case let outcome: "The \(operation.kind) of \(vm) has ended: \(outcome ?? operation.state)."
         }
     }
@@ -108,7 +109,7 @@ struct OperationWait {
     }
 
     private func show(_ operation: OperationResource, after elapsed: Duration) {
-        let doing = operation.progress ?? operation.state
+        let doing = operation.transfer.map { "\($0.text)" } ?? operation.progress ?? operation.state
         progress.show("\(operation.kind) \(vm): \(doing) (\(elapsed.components.seconds) s)")
     }
 

@@ -72,6 +72,8 @@ extension OperationResource {
             (name: "host", value: names[host]), (name: "epoch", value: String(epoch)), (name: "state", value: state),
             (name: "outcome", value: outcome ?? ""), (name: "progress", value: progress ?? ""),
         ]
+        if let destination { facts.append((name: "destination", value: names[destination])) }
+        if let transfer { facts.append((name: "copied", value: transfer.text)) }
         if let error {
             facts.append((name: "error", value: "\(error.detail) (\(error.code))"))
             if let hint = error.hint { facts.append((name: "hint", value: hint)) }
@@ -96,5 +98,13 @@ extension EventResource {
             Column("BY", isWide: true) { $0.principal },
             Column("MESSAGE") { $0.message },
         ]
+    }
+}
+
+extension Transfer {
+    /// How far a move has come, for people.
+    var text: String {
+        func mebibytes(_ bytes: Int64) -> Int64 { bytes >> 20 }
+        return "\(percent) % (\(mebibytes(bytesProcessed)) MiB copied, \(mebibytes(bytesRemaining)) MiB to go)"
     }
 }

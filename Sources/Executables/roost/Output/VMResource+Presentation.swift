@@ -8,6 +8,8 @@ extension VMResource {
         var text = state
         if let waitingFor {
             text += " (waits for \(names[waitingFor.host]): \(waitingFor.reason))"
+        } else if let destination {
+            text += " (to \(names[destination]))"
         } else if let stopCause, stopCause != "requested" {
             text += " (\(stopCause))"
         }
@@ -41,6 +43,7 @@ extension VMResource {
         if let waitingFor {
             facts.append((name: "waits for", value: "\(names[waitingFor.host]): \(waitingFor.reason)"))
         }
+        if let destination { facts.append((name: "moves to", value: names[destination])) }
         for conflict in conflicts { facts.append((name: "CONFLICT", value: conflict.text(names))) }
         return facts + [
             (name: "host", value: names[host]), (name: "last host", value: names[lastHost]),

@@ -1,0 +1,103 @@
+import NIOCore
+import NIOPosix
+
+/// Passes on what comes on one connection to another, and ends with it. Both live on one event loop.
+final class Splice: ChannelInboundHandler {
+    typealias InboundIn = ByteBuffer
+
+    private let channel: any Channel
+    private var partner: Splice?
+    /// What came before there was a partner.
+    private var held: [ByteBuffer] = []
+    private var isOver = false
+
+    init(_ channel: any Channel) { self.channel = channel }
+
+    static func join(_ left: Splice, _ right: Splice) {
+        left.partner = right
+        right.partner = left
+        left.passHeld()
+        right.passHeld()
+    }
+
+    private func passHeld() {
+        for buffer in held { partner?.take(buffer) }
+        held = []
+        if isOver { partner?.end() }
+    }
+
+    private func take(_ buffer: ByteBuffer) { channel.writeAndFlush(buffer, promise: nil) }
+
+    /// Closes once everything that was taken is on its way: a plain close would drop it.
+    private func end() {
+        guard channel.isActive else { return channel.close(promise: nil) }
+        let channel = channel
+        channel.writeAndFlush(ByteBuffer()).whenComplete { _ in channel.close(promise: nil) }
+    }
+
+    func channelRead(context: ChannelHandlerContext, data: NIOAny) {
+        let buffer = unwrapInboundIn(data)
+        if let partner { partner.take(buffer) } else { held.append(buffer) }
+    }
+
+    func channelWritabilityChanged(context: ChannelHandlerContext) {
+        // What cannot be passed on is not read.
+        partner?.channel.setOption(.autoRead, value: context.channel.isWritable).whenFailure { _ in }
+        context.fireChannelWritabilityChanged()
+    }
+
+    func channelInactive(context: ChannelHandlerContext) {
+        isOver = true
+        partner?.end()
+        partner = nil
+        context.fireChannelInactive()
+    }
+
+    func errorCaught(context: ChannelHandlerContext, error: any Error) { context.close(promise: nil) }
+}
+
+/// Reads a connection's first byte, and connects it to what the byte names.
+final class DoorHandler: ChannelInboundHandler {
+    typealias InboundIn = ByteBuffer
+    typealias InboundOut = ByteBuffer
+
+    private let targets: [Way: String]
+    private let passage: Passage
+    private var splice: Splice?
+
+    init(targets: [Way: String], passage: Passage) {
+        self.targets = targets
+        self.passage = passage
+    }
+
+    func channelRead(context: ChannelHandlerContext, data: NIOAny) {
+        if splice != nil { return context.fireChannelRead(data) }
+        var buffer = unwrapInboundIn(data)
+        guard let byte = buffer.readInteger(as: UInt8.self), let way = Way(rawValue: byte), let path = targets[way]
+        else { return context.close(promise: nil) }
+        let splice = Splice(context.channel)
+        self.splice = splice
+        do { try context.pipeline.syncOperations.addHandler(splice) } catch { return context.close(promise: nil) }
+        if buffer.readableBytes > 0 { context.fireChannelRead(wrapInboundOut(buffer)) }
+        open(path, for: splice, context)
+    }
+
+    private func open(_ path: String, for splice: Splice, _ context: ChannelHandlerContext) {
+        let near = NIOLoopBound(splice, eventLoop: context.eventLoop)
+        let channel = context.channel
+        let passage = passage
+        ClientBootstrap(group: context.eventLoop)
+            .channelInitializer { inner in
+                inner.eventLoop.makeCompletedFuture {
+                    passage.add(inner)
+                    let far = Splice(inner)
+                    try inner.pipeline.syncOperations.addHandler(far)
+                    Splice.join(near.value, far)
+                }
+            }
+            .connect(unixDomainSocketPath: path)
+            .whenFailure { _ in channel.close(promise: nil) }
+    }
+
+    func errorCaught(context: ChannelHandlerContext, error: any Error) { context.close(promise: nil) }
+}

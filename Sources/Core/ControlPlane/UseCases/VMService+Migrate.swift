@@ -1,0 +1,106 @@
+package import Domain
+
+/// What a user wants of a move.
+package struct MigrateRequest: Sendable {
+    /// Where to (id or name); nil lets placement choose.
+    package var host: String?
+    /// Whether the guest goes on all the while. If not, it is stopped here, by its power button at first, and started there.
+    package var isLive: Bool
+    package var options: MigrationOptions
+    /// The guest's own time to power off, seconds, for a move that is not live.
+    package var stopTimeout: Int
+
+    package init(
+        host: String? = nil, isLive: Bool = true, options: MigrationOptions = MigrationOptions(), stopTimeout: Int = 120
+    ) {
+        self.host = host
+        self.isLive = isLive
+        self.options = options
+        self.stopTimeout = stopTimeout
+    }
+
+    func check() throws(Fault) {
+        guard MigrationOptions.timeoutLimits.contains(options.timeout) else {
+            throw Fault.invalid("timeout", "must be from 1 to \(MigrationOptions.timeoutLimits.upperBound) seconds.")
+        }
+        guard StopRequest.timeoutLimits.contains(stopTimeout) else {
+            throw Fault.invalid("stopTimeout", "must be from 0 to \(StopRequest.timeoutLimits.upperBound) seconds.")
+        }
+        guard !isLive else { return }
+        for (field, isSet) in [
+            ("autoConverge", options.autoConverges), ("postCopy", options.allowsPostCopy),
+            ("copyStorage", options.copiesStorage),
+        ] where isSet {
+            throw Fault.invalid(field, "is for live moves only.", hint: "Leave it out, or move the guest live.")
+        }
+    }
+}
+
+extension VMService {
+    /// Accepts a move of a running or paused guest to another host: grants a placement there with a new epoch, beside the
+    /// one that it has, and leaves the work to the engine. Both hosts' capacity is held until it is known where the guest is.
+    package func migrate(_ reference: String, _ request: MigrateRequest, by caller: Caller) async throws -> Job {
+        try request.check()
+        let ids = context.ids
+        return try await context.database.write("vm.migrate") { tx in
+            if let earlier = try tx.remembered(caller) { return try tx.resolveJob(earlier, .operation) }
+            let vm = try tx.resolveVM(reference)
+            try caller.check(revision: vm.revision)
+            try tx.checkIdle(vm)
+            guard let source = vm.state.placement, [.running, .paused].contains(vm.state.label) else {
+                throw Fault.impossible("migrated", vm)
+            }
+            if let lost = try tx.reasonUnreachable(source.host) {
+                throw try tx.unreachable(source.host, lost, "migrate", isDeferrable: false)
+            }
+            let (target, options) = try tx.target(of: request, for: vm, leaving: source)
+            let destination = Placement(host: target.id, epoch: vm.epoch.next)
+            var next = try vm.after(.migrationGranted(destination))
+            next.wish += 1
+            let payload = JobPayload(
+                timeout: request.isLive ? nil : request.stopTimeout, destination: destination,
+                migration: request.isLive ? options : nil, arrivalCommand: CommandID(from: ids))
+            let operation = Job.fresh(
+                .migrateOperation, for: next, at: source, payload: payload, by: caller.principal, ids: ids,
+                now: tx.now)
+            next.operation = operation.id
+            _ = try tx.replace(vm, with: next, by: caller.principal)
+            try tx.remember(caller, resource: operation.id.rawValue)
+            return try tx.enqueue(operation)
+        }
+    }
+}
+
+extension Transaction {
+    /// Where the move leads, and what it is to carry.
+    fileprivate func target(
+        of request: MigrateRequest, for vm: VM, leaving source: Placement
+    ) throws -> (Host, MigrationOptions) {
+        if let wanted = request.host, try resolveHost(wanted).id == source.host {
+            throw Fault(
+                .conflict, .invalidState, "VM \(vm.name) is on host \(try hostName(source.host)) already.",
+                hint: "Name another host, or none and let Roost choose.", field: "host")
+        }
+        let hasDisk = try resolveImage(vm.image.rawValue).kind == .disk
+        var options = request.options
+        let need = PlacementNeed(cpus: vm.cpus, memory: vm.memory, pool: options.copiesStorage ? nil : vm.pool)
+        let target: Host
+        do {
+            target = try placementHost(for: need, wanted: request.host, except: source.host)
+        } catch let fault as Fault where fault.code == .diskElsewhere {
+            throw Fault(
+                fault.kind, fault.code, fault.message,
+                hint: "Copy it along with --copy-storage, or choose a host that shares the pool.")
+        }
+        // Nothing is to be copied where there is no disk, or where both hosts have it.
+        options.copiesStorage = options.copiesStorage && hasDisk && target.facts?.pool != vm.pool
+        let types = [try host(source.host)?.facts?.hypervisor.domainType, target.facts?.hypervisor.domainType]
+        guard types[0] == types[1] || !request.isLive else {
+            throw Fault(
+                .conflict, .migrationImpossible,
+                "Host \(target.name) runs guests as '\(types[1] ?? "?")', and VM \(vm.name) runs as '\(types[0] ?? "?")'.",
+                hint: "Choose a host of the same kind, or move it with live: false.")
+        }
+        return (target, options)
+    }
+}

@@ -1,0 +1,306 @@
+import Domain
+
+/// Moves a guest to another host.
+///
+/// The record names both ends until it is known where the guest is. Every attempt repeats the same two commands under the
+/// same ids: the destination is prepared once and the source moves the guest once, whatever breaks in between. What else
+/// comes of it than an arrival is found out by asking both hosts, and is written in one conditional change.
+struct MigrateOperation: Workflow {
+    let context: Context
+
+    struct Order: Sendable {
+        let vm: VM
+        let image: Image
+        let destination: Placement
+        let isCancelled: Bool
+        /// The guest was stopped at the source already.
+        let hasDeparted: Bool
+    }
+
+    func attempt(_ job: Job) async throws -> Attempt {
+        guard let order = try await order(for: job) else { return try await supersede(job) }
+        guard let options = job.payload.migration else {
+            return try await ColdMove(context: context, move: self).attempt(job, order)
+        }
+        if order.isCancelled || isLate(job) { return try await findOut(job, order) }
+        let landing: MigrationLanding
+        switch await prepare(job, order, options) {
+        case .ready(let there): landing = there
+        case .over(let fault): return try await settle(job, order, fault)
+        case .again(let fault, let wait):
+            if !Task.isCancelled { try await loseSight(of: order.destination, in: job) }
+            return .again(fault, wait)
+        }
+        await context.faults.reach("migrate.before-command")
+        let command = MigrateVMCommand(
+            vm: job.vm, epoch: job.epoch, destination: order.destination.host, arrivalEpoch: order.destination.epoch,
+            landing: landing, options: options)
+        let end = await withCancellation(of: job) {
+            await context.driver(of: job.host).migrate(command, as: job.command)
+        }
+        await context.faults.reach("migrate.before-write")
+        return try await act(on: end, of: job, order)
+    }
+
+    private func act(on end: CommandEnd, of job: Job, _ order: Order) async throws -> Attempt {
+        switch end {
+        case .done: return try await arrive(job, order)
+        case .rejected(let fault), .failed(let fault): return try await settle(job, order, fault)
+        case .notSent(let fault):
+            // A node that stops gives the job back as it is.
+            if Task.isCancelled { return .again(fault, .host) }
+            // Only the first attempt knows that no earlier one was sent.
+            guard job.attempts > 1 else { return try await settle(job, order, fault) }
+            try await loseSight(of: job.placement, in: job)
+            return .again(fault, .host)
+        case .outcomeUnknown(let fault):
+            if !Task.isCancelled { try await loseSight(of: job.placement, in: job) }
+            return .again(fault, .answer)
+        }
+    }
+
+    /// What to do, or nil if the VM has moved on.
+    private func order(for job: Job) async throws -> Order? {
+        try await context.database.read { tx in
+            guard let destination = job.payload.destination, let vm = try tx.vm(job.vm), vm.operation == job.id,
+                let image = try tx.image(vm.image)
+            else { return nil }
+            let isUnderWay = vm.state.move.map { $0.source == job.placement && $0.destination == destination }
+            guard isUnderWay ?? (vm.state.placement == destination) else { return nil }
+            return Order(
+                vm: vm, image: image, destination: destination,
+                isCancelled: try tx.job(job.id)?.payload.isCancelRequested ?? false, hasDeparted: isUnderWay == nil)
+        }
+    }
+
+    /// Whether it is too late to begin what was asked for: only what an earlier attempt came to is found out then.
+    private func isLate(_ job: Job) -> Bool {
+        job.attempts > 1 && context.time.wall() > job.createdAt.adding(context.settings.resendLimit)
+    }
+
+    // MARK: The destination
+
+    private enum Preparation {
+        case ready(MigrationLanding)
+        case over(Fault)
+        case again(Fault, Attempt.Wait)
+    }
+
+    private func prepare(_ job: Job, _ order: Order, _ options: MigrationOptions) async -> Preparation {
+        await context.faults.reach("migrate.before-prepare")
+        let image = order.image
+        let command = PrepareMigrationCommand(
+            vm: job.vm, epoch: order.destination.epoch, source: job.host,
+            image: ImageSource(id: image.id, kind: image.kind, commandLine: image.commandLine, files: image.files),
+            copiesStorage: options.copiesStorage)
+        let end = await context.driver(of: order.destination.host).prepare(command, as: job.arrivalCommand)
+        await context.faults.reach("migrate.prepared")
+        switch end {
+        case .done(let result):
+            return result.landing.map { .ready($0) }
+                ?? .over(Fault(.bug, .internalError, "The host prepared itself, and said not where."))
+        case .rejected(let fault), .failed(let fault): return .over(fault)
+        case .notSent(let fault):
+            if Task.isCancelled { return .again(fault, .host) }
+            return job.attempts == 1 ? .over(fault) : .again(fault, .host)
+        case .outcomeUnknown(let fault): return .again(fault, .answer)
+        }
+    }
+
+    // MARK: Cancelling
+
+    /// Runs `body`, and meanwhile tells the source to break the move off once somebody asks for that.
+    private func withCancellation(of job: Job, _ body: @escaping @Sendable () async -> CommandEnd) async -> CommandEnd {
+        await withTaskGroup(of: CommandEnd?.self) { group in
+            group.addTask { await body() }
+            group.addTask {
+                await passOnCancel(of: job)
+                return nil
+            }
+            defer { group.cancelAll() }
+            while let end = await group.next() {
+                if let end { return end }
+            }
+            return .outcomeUnknown(Fault(.bug, .internalError, "The move was left alone."))
+        }
+    }
+
+    private func passOnCancel(of job: Job) async {
+        while !Task.isCancelled {
+            let ticket = context.feed.ticket(.jobs)
+            let isWanted = try? await context.database.read { tx in try tx.job(job.id)?.payload.isCancelRequested }
+            guard isWanted == true else {
+                await context.feed.wait(past: ticket, atMost: context.settings.sweepInterval, context.time)
+                continue
+            }
+            let cancel = CancelMigrationCommand(vm: job.vm, epoch: job.epoch)
+            let end = await context.driver(of: job.host).cancelMigration(cancel, as: CommandID(from: context.ids))
+            if case .done = end { return }
+            // The move may only be on its way to the host.
+            try? await context.time.sleep(for: .milliseconds(200))
+        }
+    }
+
+    /// Finds out what came of the move without beginning it: it is not wanted any more, or not so late.
+    private func findOut(_ job: Job, _ order: Order) async throws -> Attempt {
+        let fault =
+            order.isCancelled
+            ? Fault.cancelled
+            : Fault(.unavailable, .hostUnreachable, "The hosts could not be reached in time for the move.")
+        guard job.attempts > 1 else { return try await settle(job, order, fault) }
+        if order.isCancelled {
+            let cancel = CancelMigrationCommand(vm: job.vm, epoch: job.epoch)
+            _ = await context.driver(of: job.host).cancelMigration(cancel, as: CommandID(from: context.ids))
+        }
+        switch await context.sessions.settle(job.command, on: job.host, limit: context.settings.stopLimit) {
+        case .ended(let outcome): return try await act(on: CommandEnd(outcome), of: job, order)
+        case .neverReceived: return try await settle(job, order, fault)
+        case .unknown(let why):
+            try await loseSight(of: job.placement, in: job)
+            return .again(why, .host)
+        }
+    }
+
+    // MARK: The end
+
+    /// The source says that the guest goes on at the destination.
+    private func arrive(_ job: Job, _ order: Order) async throws -> Attempt {
+        let seen = await context.inspect(order.destination.host)?.sight(of: job.vm, order.destination.epoch)
+        return try await finish(job, order, .arrived(seen == .paused ? .paused : .running))
+    }
+
+    /// The source is not at it any more, and has not said that the guest arrived: both hosts are asked.
+    private func settle(_ job: Job, _ order: Order, _ fault: Fault) async throws -> Attempt {
+        let source = await context.inspect(job.host)?.sight(of: job.vm, job.epoch) ?? .unseen
+        let destination =
+            await context.inspect(order.destination.host)?.sight(of: job.vm, order.destination.epoch) ?? .unseen
+        switch MoveVerdict(source: source, destination: destination) {
+        case .stayed(let seen): return try await stay(job, order, seen, fault)
+        case .arrived(let seen): return try await finish(job, order, .arrived(seen))
+        case .ended: return try await finish(job, order, .gone(.foundGone), failing: fault)
+        case .waitForSource:
+            try await loseSight(of: job.placement, in: job)
+            return .again(fault, source == .unseen ? .host : .answer)
+        case .waitForDestination:
+            try await loseSight(of: order.destination, in: job)
+            return .again(fault, destination == .unseen ? .host : .answer)
+        }
+    }
+
+    /// The guest never left. What was made ready for it is ended, now or by a GC job.
+    private func stay(_ job: Job, _ order: Order, _ seen: VMEvent.SeenAs, _ fault: Fault) async throws -> Attempt {
+        let stop = StopVMOnHypervisor(
+            vm: job.vm, epoch: order.destination.epoch, mode: .force, timeout: .zero, ignoreNotFound: true)
+        let id = CommandID(from: context.ids)
+        let end = await context.driver(of: order.destination.host).stop(stop, as: id)
+        await context.faults.reach("migrate.before-stay")
+        let isClosed: Bool
+        switch end {
+        case .done:
+            isClosed = true
+            await context.sessions.acknowledge(id, on: order.destination.host)
+        case .notSent, .rejected, .failed, .outcomeUnknown: isClosed = false
+        }
+        return try await finish(job, order, .stayed(seen), failing: fault, isClosed: isClosed)
+    }
+
+    func finish(
+        _ job: Job, _ order: Order, _ end: MigrationEnd, failing fault: Fault? = nil, isClosed: Bool = true
+    ) async throws -> Attempt {
+        let (ids, settings) = (context.ids, context.settings)
+        try await context.database.write("migrate.finish") { tx in
+            let change = ChangeVMState(
+                vm: job.vm, event: .migrationSettled(end), expectedHost: job.host, expectedEpoch: job.epoch)
+            var verdict = JobEnd(.succeeded, .migrated)
+            if let fault {
+                let isCancelled = try tx.job(job.id)?.payload.isCancelRequested ?? false
+                verdict = isCancelled ? JobEnd(.cancelled, .cancelledByUser) : .failed(fault)
+            }
+            let leftover = Leftover(job, order, ids: ids, settings: settings)
+            switch try tx.apply(change, ending: job.id) {
+            case .superseded(let vm):
+                try tx.release(vm, from: job)
+                verdict = JobEnd(.superseded, .superseded)
+            case .applied(let vm):
+                if case .arrived = end { try tx.settleStorage(of: vm, leftover) }
+                if !isClosed { try tx.leaveStop(atDestinationOf: vm, leftover) }
+            }
+            try tx.end(job, underLease: job.leaseToken, as: verdict)
+        }
+        // A hand may have changed it before this was written: what the host shows now has the last word.
+        if case .arrived = end {
+            await context.inspect(order.destination.host)
+        } else {
+            await context.inspect(job.host)
+        }
+        return .ended
+    }
+
+    func loseSight(of placement: Placement, in job: Job) async throws {
+        try await context.database.write("migrate.unknown") { tx in
+            guard let vm = try tx.vm(job.vm), vm.operation == job.id, vm.state.placements.contains(placement) else {
+                return
+            }
+            try tx.loseSight(of: vm, on: placement.host, tx.reasonUnreachable(placement.host) ?? .outcomeUnknown)
+        }
+    }
+
+    private func supersede(_ job: Job) async throws -> Attempt {
+        try await context.database.write("migrate.superseded") { tx in
+            try tx.release(tx.vm(job.vm), from: job)
+            try tx.end(job, underLease: job.leaseToken, as: JobEnd(.superseded, .superseded))
+        }
+        return .ended
+    }
+}
+
+/// What a move leaves for GC jobs.
+private struct Leftover: Sendable {
+    let job: Job
+    let order: MigrateOperation.Order
+    let ids: any IDSource
+    let settings: ControlSettings
+
+    init(_ job: Job, _ order: MigrateOperation.Order, ids: any IDSource, settings: ControlSettings) {
+        self.job = job
+        self.order = order
+        self.ids = ids
+        self.settings = settings
+    }
+
+    func gcJob(_ kind: JobKind, for vm: VM, at placement: Placement, _ payload: JobPayload, now: Timestamp) -> Job {
+        .fresh(
+            kind, for: vm, at: placement, payload: payload, by: Principal(name: job.requestedBy), ids: ids, now: now)
+    }
+}
+
+extension Transaction {
+    /// The disk that was copied along is the destination pool's now, and the one left behind is cleared away.
+    fileprivate func settleStorage(of vm: VM, _ leftover: Leftover) throws {
+        guard leftover.job.payload.migration?.copiesStorage == true,
+            let pool = try host(leftover.order.destination.host)?.facts?.pool
+        else { return }
+        var next = vm
+        next.pool = pool
+        let stored = try replace(vm, with: next)
+        let payload = JobPayload(isDeferrable: true, removesDisk: true)
+        try leave(
+            leftover.gcJob(.destroyVM, for: stored, at: leftover.job.placement, payload, now: now), leftover.settings)
+    }
+
+    /// The destination has not confirmed that nothing of the move can come up there.
+    fileprivate func leaveStop(atDestinationOf vm: VM, _ leftover: Leftover) throws {
+        let payload = JobPayload(mode: .force, timeout: 0, isDeferrable: true)
+        try leave(
+            leftover.gcJob(.stopVM, for: vm, at: leftover.order.destination, payload, now: now), leftover.settings)
+    }
+}
+
+extension Job {
+    /// The command that a move sends to its destination.
+    var arrivalCommand: CommandID { payload.arrivalCommand ?? CommandID(trusted: id.rawValue) }
+}
+
+extension Fault {
+    static let cancelled = Fault(.conflict, .superseded, "The move was cancelled.")
+}

@@ -1,0 +1,184 @@
+import APIContract
+import Foundation
+import Testing
+
+extension EndToEnd {
+    /// Guests that move between hosts while they run.
+    @Suite(.serialized) struct Moves {
+        /// Every number that the guest counted, in the order of the hosts' console logs.
+        private func ticks(of vm: VMResource, on host: String, _ bench: Bench) throws -> [Int] {
+            let path = "\(bench.directory)/\(host)/agent/console/\(vm.id).log"
+            guard let log = try? String(contentsOfFile: path, encoding: .utf8) else { return [] }
+            return log.split(whereSeparator: \.isNewline).compactMap { line in
+                line.hasPrefix("tick ") ? Int(line.dropFirst(5)) : nil
+            }
+        }
+
+        /// Where libvirt shows a domain of `vm`.
+        private func homes(of vm: VMResource, _ bench: Bench) async throws -> [String] {
+            var homes: [String] = []
+            for host in ["h1", "h2"] where try await bench.domains(on: host).contains(vm.id) { homes.append(host) }
+            return homes
+        }
+
+        private func operation(_ id: String, _ bench: Bench) async throws -> OperationResource {
+            try await bench.roost("operation", "show", id, "-o", "json").json()
+        }
+
+        /// A move of `vm` to h2 that was accepted, and copies at a crawl.
+        private func slowMove(of vm: VMResource, _ bench: Bench) async throws -> String {
+            try await bench("virsh", "h1", "migrate-setspeed", vm.id, "1")
+            let id = try await bench.roost("vm", "migrate", vm.name, "--to", "h2", "--no-wait").out
+                .trimmingCharacters(in: .whitespacesAndNewlines)
+            try await until("something was copied", limit: 30) {
+                try await operation(id, bench).transfer.map { $0.bytesProcessed > 0 } ?? false
+            }
+            return id
+        }
+
+        @Test func `a guest that moves back and forth twenty times counts on, and never runs twice`() async throws {
+            let bench = try await EndToEnd.bench()
+            let vm = try await bench.runningVM("wanderer", on: "h1")
+            try await bench.console(of: "wanderer", says: "tick 2")
+            var downtimes: [Int] = []
+            for round in 1...20 {
+                let target = round.isMultiple(of: 2) ? "h1" : "h2"
+                try await bench.roost("vm", "migrate", "wanderer", "--to", target)
+                let moved = try await bench.vm("wanderer")
+                #expect(moved.state == "running")
+                #expect(moved.epoch == Int64(round + 1))
+                #expect(try await homes(of: vm, bench) == [target])
+                let info = try await bench("virsh", target, "domjobinfo", vm.id, "--completed").out
+                let line = info.split(whereSeparator: \.isNewline).first { $0.hasPrefix("Total downtime:") }
+                if let line, let number = line.split(separator: " ").compactMap({ Int($0) }).first {
+                    downtimes.append(number)
+                }
+                let before = try (ticks(of: vm, on: "h1", bench) + ticks(of: vm, on: "h2", bench)).max() ?? 0
+                try await until("it counts on after move \(round)", limit: 20) {
+                    try ticks(of: vm, on: target, bench).last.map { $0 > before } ?? false
+                }
+            }
+            let counted = try ticks(of: vm, on: "h1", bench) + ticks(of: vm, on: "h2", bench)
+            #expect(counted.sorted() == Array(1...counted.count), "each number once, and none left out")
+            print("downtime of 20 moves in ms: \(downtimes.sorted())")
+            #expect(downtimes.count == 20)
+            try await bench.roost("vm", "delete", "wanderer")
+        }
+
+        @Test func `a cancelled move leaves the guest where it was`() async throws {
+            let bench = try await EndToEnd.bench()
+            let vm = try await bench.runningVM("stayer", on: "h1")
+            try await bench.console(of: "stayer", says: "tick 1")
+            let move = try await slowMove(of: vm, bench)
+            #expect(try await bench.vm("stayer").state == "migrating")
+            #expect(try await bench.vm("stayer").destination != nil)
+            let second = try await bench.tryRoost("vm", "migrate", "stayer", "--to", "h2")
+            #expect(second.status == 4)
+            #expect(second.err.contains(move))
+            try await bench.roost("operation", "cancel", move)
+            try await until("the move has ended", limit: 30) { try await operation(move, bench).isEnded }
+            #expect(try await operation(move, bench).state == "cancelled")
+            let stayed = try await bench.vm("stayer")
+            #expect(stayed.state == "running")
+            #expect(stayed.host == vm.host)
+            #expect(try await homes(of: vm, bench) == ["h1"])
+            // What was granted for it is never used again.
+            try await bench("virsh", "h1", "migrate-setspeed", vm.id, "1000")
+            try await bench.roost("vm", "migrate", "stayer")
+            #expect(try await bench.vm("stayer").epoch == 3)
+            try await bench.roost("vm", "delete", "stayer")
+        }
+
+        @Test func `R19 libvirt finishes a move while server and source are gone: running there, in the end`()
+            async throws
+        {
+            let bench = try await EndToEnd.bench()
+            let vm = try await bench.runningVM("r19", on: "h1")
+            try await bench.console(of: "r19", says: "tick 1")
+            try bench.set("agent-migrate.after-libvirt", "hold", on: "h1")
+            try await bench.roost("vm", "migrate", "r19", "--to", "h2", "--no-wait")
+            try await until("libvirt has moved it", limit: 30) {
+                bench.isThere("agent-migrate.after-libvirt", "held", on: "h1")
+            }
+            try await bench("cut", "h1")
+            try await bench("server", "kill")
+            #expect(try await homes(of: vm, bench) == ["h2"])
+            try await bench.startServer()
+            try await bench.connected("h2")
+            try await until("it waits for the source", limit: 20) {
+                let now = try await bench.vm("r19")
+                return now.state == "migrating" && now.waitingFor?.host == vm.host
+            }
+            let start = try await bench.tryRoost("vm", "start", "r19", "--host", "h2")
+            #expect(start.status == 4)
+            #expect(start.err.contains("either end of its move"))
+            try bench.clear("agent-migrate.after-libvirt", "hold", on: "h1")
+            try await bench("heal", "h1")
+            let settled = try await bench.vm("r19", becomes: "running", limit: 60)
+            #expect(settled.epoch == 2)
+            #expect(settled.host != vm.host)
+            #expect(settled.conflicts.isEmpty)
+            #expect(try await homes(of: vm, bench) == ["h2"])
+            try await bench.roost("vm", "delete", "r19")
+        }
+
+        @Test func `R21 the source is cut off in the middle and the move is cancelled: one live domain`() async throws {
+            let bench = try await EndToEnd.bench()
+            let vm = try await bench.runningVM("r21", on: "h1")
+            try await bench.console(of: "r21", says: "tick 1")
+            let move = try await slowMove(of: vm, bench)
+            try await bench("cut", "h1")
+            try await bench.disconnected("h1")
+            let waiting = try await bench.vm("r21")
+            #expect(waiting.state == "migrating")
+            #expect(waiting.waitingFor?.host == vm.host)
+            try await bench.roost("operation", "cancel", move)
+            try await bench("heal", "h1")
+            try await until("the move has ended", limit: 90) { try await operation(move, bench).isEnded }
+            let settled = try await bench.vm("r21", becomes: "running", limit: 30)
+            let homes = try await homes(of: vm, bench)
+            #expect(homes.count == 1)
+            #expect(try await bench.host(homes[0]).id == settled.host)
+            #expect(settled.conflicts.isEmpty)
+            try await bench.roost("vm", "delete", "r21")
+        }
+
+        @Test func `the agent of the source dies in a move: the guest lives on, at one place`() async throws {
+            let bench = try await EndToEnd.bench()
+            let vm = try await bench.runningVM("orphan", on: "h1")
+            try await bench.console(of: "orphan", says: "tick 1")
+            let move = try await slowMove(of: vm, bench)
+            try await bench("agent", "h1", "kill")
+            try await bench.startAgent("h1")
+            try await until("the move has ended", limit: 90) { try await operation(move, bench).isEnded }
+            #expect(try await operation(move, bench).state == "failed")
+            let settled = try await bench.vm("orphan", becomes: "running", limit: 30)
+            #expect(settled.host == vm.host)
+            #expect(try await homes(of: vm, bench) == ["h1"])
+            try await bench.roost("vm", "delete", "orphan")
+        }
+
+        @Test func `a paused guest moves paused, and one that may be down is stopped and started there`() async throws {
+            let bench = try await EndToEnd.bench()
+            let vm = try await bench.runningVM("slow", on: "h1")
+            try await bench.console(of: "slow", says: "tick 1")
+            try await bench.roost("vm", "pause", "slow")
+            try await bench.roost("vm", "migrate", "slow", "--to", "h2")
+            #expect(try await bench.vm("slow").state == "paused")
+            #expect(try await bench("virsh", "h2", "domstate", vm.id).out.contains("paused"))
+            try await bench.roost("vm", "resume", "slow")
+            try await bench.roost("vm", "migrate", "slow", "--to", "h1", "--cold", "--timeout", "20")
+            let cold = try await bench.vm("slow")
+            #expect(cold.state == "running")
+            #expect(cold.epoch == 3)
+            #expect(try await homes(of: vm, bench) == ["h1"])
+            let same = try await bench.tryRoost("vm", "migrate", "slow", "--to", "h1")
+            #expect(same.status == 4)
+            #expect(same.err.contains("is on host h1 already"))
+            try await bench.roost("vm", "stop", "slow", "--mode", "cold")
+            let stopped = try await bench.tryRoost("vm", "migrate", "slow", "--to", "h2")
+            #expect(stopped.status == 4)
+            try await bench.roost("vm", "delete", "slow")
+        }
+    }
+}
