@@ -1,8 +1,15 @@
 package import APIContract
 
 extension RoostClient {
-    package func hosts() async throws(APIFailure) -> Listing<HostResource> {
-        try await list(["hosts"], query: [(name: "sort", value: "name")])
+    /// `label` is `key=value`, several with commas between.
+    package func hosts(label: String? = nil) async throws(APIFailure) -> Listing<HostResource> {
+        try await list(["hosts"], query: [(name: "label", value: label), (name: "sort", value: "name")])
+    }
+
+    /// Sets the labels that have a value, and removes those that have none.
+    package func labelHost(_ host: String, _ labels: [String: String?]) async throws(APIFailure) -> Answer<HostResource>
+    {
+        try await value(APIRequest(.patch, ["hosts", host], body: Self.json(PatchLabelsRequest(labels: labels))))
     }
 
     /// `host` is an id or a name, here and below.

@@ -16,6 +16,8 @@ package struct VMResource: Codable, Hashable, Sendable {
     package var waitingFor: WaitingFor?
     /// Live domains of this VM where none should be. Empty when all is well.
     package var conflicts: [DomainSighting]
+    package var labels: [String: String]
+    package var placement: PlacementRulesResource
     package var revision: Int
     package var createdAt: String
     package var updatedAt: String
@@ -23,7 +25,9 @@ package struct VMResource: Codable, Hashable, Sendable {
     package init(
         id: String, name: String, state: String, stopCause: String?, host: String?, lastHost: String?, epoch: Int64,
         cpus: Int, memory: Int, image: String, operation: String?, waitingFor: WaitingFor?,
-        conflicts: [DomainSighting], revision: Int, createdAt: String, updatedAt: String
+        conflicts: [DomainSighting], labels: [String: String] = [:],
+        placement: PlacementRulesResource = PlacementRulesResource(), revision: Int, createdAt: String,
+        updatedAt: String
     ) {
         self.id = id
         self.name = name
@@ -38,6 +42,8 @@ package struct VMResource: Codable, Hashable, Sendable {
         self.operation = operation
         self.waitingFor = waitingFor
         self.conflicts = conflicts
+        self.labels = labels
+        self.placement = placement
         self.revision = revision
         self.createdAt = createdAt
         self.updatedAt = updatedAt
@@ -77,12 +83,19 @@ package struct CreateVMRequest: Codable, Hashable, Sendable {
     package var image: String
     package var cpus: Int
     package var memory: Int
+    package var labels: [String: String]?
+    package var placement: PlacementRulesResource?
 
-    package init(name: String, image: String, cpus: Int, memory: Int) {
+    package init(
+        name: String, image: String, cpus: Int, memory: Int, labels: [String: String]? = nil,
+        placement: PlacementRulesResource? = nil
+    ) {
         self.name = name
         self.image = image
         self.cpus = cpus
         self.memory = memory
+        self.labels = labels
+        self.placement = placement
     }
 }
 

@@ -13,7 +13,8 @@ extension VMResource {
             id: vm.id.rawValue, name: vm.name, state: vm.state.label.rawValue, stopCause: vm.state.cause?.rawValue,
             host: vm.state.placement?.host.rawValue, lastHost: vm.lastHost?.rawValue, epoch: vm.epoch.rawValue,
             cpus: vm.cpus, memory: vm.memory, image: vm.image.rawValue, operation: vm.operation?.rawValue,
-            waitingFor: waitingFor, conflicts: view.conflicts.map { DomainSighting($0) }, revision: vm.revision,
+            waitingFor: waitingFor, conflicts: view.conflicts.map { DomainSighting($0) },
+            labels: vm.labels.values, placement: PlacementRulesResource(vm.rules), revision: vm.revision,
             createdAt: vm.createdAt.rfc3339, updatedAt: vm.updatedAt.rfc3339)
     }
 }

@@ -8,7 +8,7 @@ enum VMRows {
     static let changing = [
         "name", "image", "cpus", "memory", "state", "placement_host", "placement_epoch", "wait_reason", "stop_cause",
         "epoch", "last_host", "pool", "domain_seen", "observed_session", "observed_sequence", "operation", "wish",
-        "updated_at",
+        "labels", "host_labels", "affinity", "anti_affinity", "updated_at",
     ]
     static let select = "SELECT \((fixed + changing).joined(separator: ", ")) FROM vm"
     static let insert =
@@ -22,6 +22,7 @@ enum VMRows {
             "host": .reference("placement_host", to: "host", where: "deleted_at IS NULL"),
             "name": .text("name"),
             "image": .reference("image", to: "image"),
+            "label": .labels("labels"),
         ],
         sorts: ["name": .text("name"), "createdAt": .time("created_at"), "updatedAt": .time("updated_at")],
         record: record)
@@ -37,7 +38,8 @@ enum VMRows {
             SQLValue(placement?.host), SQLValue(placement?.epoch.rawValue), SQLValue(vm.state.waiting?.rawValue),
             SQLValue(vm.state.cause?.rawValue), SQLValue(vm.epoch), SQLValue(vm.lastHost), SQLValue(vm.pool),
             SQLValue(vm.domainSeen), SQLValue(vm.observed?.session), SQLValue(vm.observed?.sequence),
-            SQLValue(vm.operation), SQLValue(vm.wish), SQLValue(updatedAt),
+            SQLValue(vm.operation), SQLValue(vm.wish), SQLValue(vm.labels), SQLValue(vm.rules.hostLabels),
+            SQLValue(vm.rules.affinity), SQLValue(vm.rules.antiAffinity), SQLValue(updatedAt),
         ]
     }
 
@@ -48,7 +50,8 @@ enum VMRows {
             cpus: try read.int("cpus"), memory: try read.int("memory"), state: try state(read),
             epoch: try read.epoch("epoch"), lastHost: try read.optionalID("last_host"),
             pool: try read.optionalID("pool"), domainSeen: try read.flag("domain_seen"),
-            observed: try observation(read), operation: try read.optionalID("operation"), wish: try read.int("wish"),
+            observed: try observation(read), operation: try read.optionalID("operation"),
+            labels: try read.labels("labels"), rules: try rules(read), wish: try read.int("wish"),
             revision: try read.int("revision"), createdAt: try read.time("created_at"),
             updatedAt: try read.time("updated_at"))
     }
@@ -78,6 +81,12 @@ enum VMRows {
             (.destroying, _, _, _), (.destroyed, _, _, _):
             throw read.impossible("its placement, wait reason or stop cause does not fit the state '\(label.rawValue)'")
         }
+    }
+
+    private static func rules(_ read: RowReader) throws -> PlacementRules {
+        PlacementRules(
+            hostLabels: try read.labels("host_labels"), affinity: try read.labels("affinity"),
+            antiAffinity: try read.labels("anti_affinity"))
     }
 
     private static func placement(_ read: RowReader) throws -> Placement? {
