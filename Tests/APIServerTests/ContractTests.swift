@@ -175,6 +175,23 @@ import Testing
         }
     }
 
+    @Test func `orphans are asked of the host, and addressed by id and epoch`() async throws {
+        try await TestServer.run { server in
+            _ = try await server.addHost("h1")
+            #expect(try await server.send("GET", "/v1/hosts/h1/orphans").code == "host-unreachable")
+            #expect(try await server.send("GET", "/v1/hosts/none/orphans").status == 404)
+            let path = "/v1/hosts/h1/orphans/eeeeeeee-0000-4000-8000-00000000000e/actions"
+            let bare = try await server.send("POST", "\(path)/remove", body: "{}")
+            #expect(bare.json["field"]?.text == "epoch")
+            #expect(try await server.send("POST", "\(path)/remove", body: #"{"epoch":7}"#).code == "host-unreachable")
+            let named = try await server.send(
+                "POST", "/v1/hosts/h1/orphans/web/actions/remove", body: #"{"epoch":7}"#)
+            #expect(named.status == 404 && named.json["hint"] != nil)
+            let adopt = try await server.send("POST", "\(path)/adopt", body: #"{"name":"Web","image":"i"}"#)
+            #expect(adopt.json["field"]?.text == "name")
+        }
+    }
+
     @Test func `an operation is accepted with its place, and waited for`() async throws {
         try await TestServer.run { server in
             _ = try await server.addImage("i")

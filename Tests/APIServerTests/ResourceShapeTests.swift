@@ -74,6 +74,17 @@ import Testing
                 ]))
     }
 
+    @Test func `an orphan that is a domain and one that is a file`() throws {
+        let domain = OrphanResource(
+            kind: "domain", vm: "v", epoch: 7, name: "n", state: "running", cpus: 1, memory: 2, bytes: nil,
+            reason: "no-record", why: "w")
+        try expectRoundTrip(OrphanResource.shape, domain)
+        let file = OrphanResource(
+            kind: "root-disk", vm: "v", epoch: nil, name: nil, state: nil, cpus: nil, memory: nil, bytes: 1 << 40,
+            reason: "no-record", why: "w")
+        try expectRoundTrip(OrphanResource.shape, file)
+    }
+
     @Test func `an image with files`() throws {
         try expectRoundTrip(
             ImageResource.shape,

@@ -222,6 +222,23 @@ import Testing
         }
     }
 
+    @Test func `holdings are answered whole, and so is the fault`() async throws {
+        try await wired { wired in
+            let registry = wired.bench.registry
+            let holdings = try await registry.holdings(of: wired.host, limit: limit)
+            #expect(holdings == testHoldings)
+            wired.inbox.hold(true)
+            let fault = await #expect(throws: Fault.self) {
+                try await registry.holdings(of: wired.host, limit: limit)
+            }
+            #expect(fault == Fault(.unavailable, .libvirtUnavailable, "libvirt does not answer.", hint: "Start it."))
+            let nobody = await #expect(throws: Fault.self) {
+                try await registry.holdings(of: freshHost(), limit: limit)
+            }
+            #expect(nobody?.code == .hostUnreachable)
+        }
+    }
+
     // MARK: Reports
 
     @Test func `reports arrive in order, one at a time, and do not hold commands up`() async throws {

@@ -44,6 +44,28 @@ extension RoostClient {
         try await value(APIRequest(.post, ["hosts", host, "actions", "reconnect"]))
     }
 
+    /// What lies on the host and belongs to no record, asked of its agent.
+    package func orphans(on host: String) async throws(APIFailure) -> Answer<Page<OrphanResource>> {
+        try await value(APIRequest(.get, ["hosts", host, "orphans"]))
+    }
+
+    /// Accepted, not done: the GC job's end tells what came of it.
+    package func removeOrphan(
+        _ vm: String, on host: String, epoch: Int64
+    ) async throws(APIFailure) -> Answer<GCJobResource> {
+        try await value(
+            APIRequest(
+                .post, ["hosts", host, "orphans", vm, "actions", "remove"],
+                body: Self.json(RemoveOrphanRequest(epoch: epoch))))
+    }
+
+    package func adoptOrphan(
+        _ vm: String, on host: String, _ request: AdoptOrphanRequest
+    ) async throws(APIFailure) -> Answer<VMResource> {
+        try await value(
+            APIRequest(.post, ["hosts", host, "orphans", vm, "actions", "adopt"], body: Self.json(request)))
+    }
+
     /// Declares the host off: its VMs count as stopped. Wrong proof can run a VM twice.
     package func fenceHost(_ host: String, proof: String) async throws(APIFailure) -> Answer<HostResource> {
         try await value(

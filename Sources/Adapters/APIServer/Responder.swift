@@ -28,6 +28,7 @@ package struct Responder: Sendable {
     package static func table(_ services: APIServices, metrics: Metrics, limits: HTTPLimits) -> RouteTable {
         let routes =
             VMRoutes(services: services).routes + HostRoutes(services: services).routes
+            + OrphanRoutes(services: services).routes
             + ImageRoutes(services: services, fileBytesMax: limits.fileBytes).routes
             + JobRoutes(services: services).routes
             + EventRoutes(services: services, heartbeat: limits.heartbeat).routes

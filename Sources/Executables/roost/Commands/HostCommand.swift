@@ -7,7 +7,7 @@ struct HostCommand: AsyncParsableCommand {
         commandName: "host", abstract: "The machines that VMs run on.",
         subcommands: [
             Add.self, List.self, Show.self, Delete.self, Enable.self, Disable.self, Reconnect.self, Fence.self,
-            Token.self, Label.self,
+            Token.self, Label.self, Orphans.self,
         ])
 
     struct Add: AsyncParsableCommand {
