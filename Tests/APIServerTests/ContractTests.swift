@@ -114,6 +114,84 @@ import Testing
         }
     }
 
+    @Test func `labels are changed by a merge patch, found by it, and guarded by their revision`() async throws {
+        try await TestServer.run { server in
+            _ = try await server.addImage("i")
+            _ = try await server.addHost("h1")
+            let made = try await server.send(
+                "POST", "/v1/vms",
+                body: #"{"name":"a","image":"i","cpus":1,"memory":64,"labels":{"app":"web","old":"1"},"#
+                    + #""placement":{"hostLabels":{"zone":"a"},"antiAffinity":{"app":"db"}}}"#)
+            #expect(made.status == 201, "\(made.text)")
+            #expect(made.json["labels"] == ["app": "web", "old": "1"])
+            #expect(made.json["placement"]?["hostLabels"] == ["zone": "a"])
+            #expect(made.json["placement"]?["affinity"] == .object([]))
+            for path in ["/v1/vms/a", "/v1/hosts/h1"] {
+                let body = #"{"labels":{"tier":"1","old":null}}"#
+                let stale = try await server.send("PATCH", path, body: body, headers: [("If-Match", "\"9\"")])
+                #expect(stale.status == 412)
+                let patched = try await server.send(
+                    "PATCH", path, body: body,
+                    headers: [("If-Match", "\"1\""), ("Content-Type", "application/merge-patch+json")])
+                #expect(patched.status == 200 && patched.header("etag") == "\"2\"", "\(patched.text)")
+                #expect(patched.json["labels"]?["tier"] == "1" && patched.json["labels"]?["old"] == nil)
+                #expect(try await server.send("PATCH", path, body: "{}").header("etag") == "\"2\"")
+                let list = path.split(separator: "/").dropLast().joined(separator: "/")
+                let found = try await server.send("GET", "/\(list)?label=tier%3D1")
+                #expect(found.json["items"]?.elements.count == 1, "\(found.text)")
+                #expect(try await server.send("GET", "/\(list)?label=tier%3D2").json["items"] == .array([]))
+                #expect(try await server.send("GET", "/\(list)?label=tier").json["field"]?.text == "label")
+                let cleared = try await server.send("PATCH", path, body: #"{"labels":null}"#)
+                #expect(cleared.json["labels"] == .object([]))
+            }
+        }
+    }
+
+    @Test func `bad labels and rules are refused by the name of their field`() async throws {
+        try await TestServer.run { server in
+            _ = try await server.addHost("h1")
+            let bad = [
+                (#"{"labels":{"a b":"1"}}"#, "labels"), (#"{"labels":{"a":1}}"#, "labels"),
+                (#"{"labels":[]}"#, "labels"),
+                (#"{"labels":{"a":"-"}}"#, "labels"), (#"{"name":"x"}"#, "name"),
+            ]
+            for (body, field) in bad {
+                let answer = try await server.send("PATCH", "/v1/hosts/h1", body: body)
+                #expect(answer.status == 400 && answer.json["field"]?.text == field, "\(body): \(answer.text)")
+            }
+            let rules = [
+                (#"{"hostLabels":{"a b":"1"}}"#, "placement.hostLabels"),
+                (#"{"affinity":"a=b"}"#, "placement.affinity"),
+                (#"{"near":{}}"#, "placement.near"), ("[]", "placement"),
+            ]
+            for (rule, field) in rules {
+                let body = #"{"cpus":1,"memory":64,"placement":\#(rule)}"#
+                let answer = try await server.send("POST", "/v1/placements", body: body)
+                #expect(answer.status == 400 && answer.json["field"]?.text == field, "\(body): \(answer.text)")
+            }
+            let plan = try await server.send(
+                "POST", "/v1/placements", body: #"{"cpus":1,"memory":64,"placement":{"hostLabels":{"zone":"a"}}}"#)
+            #expect(plan.json["hosts"]?.elements.first?["code"] == "host-unreachable", "\(plan.text)")
+        }
+    }
+
+    @Test func `orphans are asked of the host, and addressed by id and epoch`() async throws {
+        try await TestServer.run { server in
+            _ = try await server.addHost("h1")
+            #expect(try await server.send("GET", "/v1/hosts/h1/orphans").code == "host-unreachable")
+            #expect(try await server.send("GET", "/v1/hosts/none/orphans").status == 404)
+            let path = "/v1/hosts/h1/orphans/eeeeeeee-0000-4000-8000-00000000000e/actions"
+            let bare = try await server.send("POST", "\(path)/remove", body: "{}")
+            #expect(bare.json["field"]?.text == "epoch")
+            #expect(try await server.send("POST", "\(path)/remove", body: #"{"epoch":7}"#).code == "host-unreachable")
+            let named = try await server.send(
+                "POST", "/v1/hosts/h1/orphans/web/actions/remove", body: #"{"epoch":7}"#)
+            #expect(named.status == 404 && named.json["hint"] != nil)
+            let adopt = try await server.send("POST", "\(path)/adopt", body: #"{"name":"Web","image":"i"}"#)
+            #expect(adopt.json["field"]?.text == "name")
+        }
+    }
+
     @Test func `an operation is accepted with its place, and waited for`() async throws {
         try await TestServer.run { server in
             _ = try await server.addImage("i")

@@ -25,7 +25,10 @@ import Testing
         var vm = VMResource(
             id: "i", name: "n", state: "stopping", stopCause: "requested", host: "h", lastHost: "l", epoch: 7, cpus: 2,
             memory: 512, image: "im", operation: "o", waitingFor: WaitingFor(host: "h", reason: "host-disconnected"),
-            conflicts: [sighting], revision: 4, createdAt: "c", updatedAt: "u")
+            conflicts: [sighting], labels: ["app": "web"],
+            placement: PlacementRulesResource(
+                hostLabels: ["zone": "a"], affinity: ["app": "db"], antiAffinity: ["app": "web"]), revision: 4,
+            createdAt: "c", updatedAt: "u")
         try expectRoundTrip(VMResource.shape, vm)
         vm.host = nil
         vm.waitingFor = nil
@@ -40,17 +43,46 @@ import Testing
             HostResource.shape,
             HostResource(
                 id: "i", name: "n", state: "enabled", connection: "connected", session: 3, node: "n1", lastSeenAt: "s",
-                capacity: HostCapacity(cpus: 4, memory: 8192), allocated: HostCapacity(cpus: 1, memory: 128),
+                capacity: HostCapacity(cpus: 4, memory: 8192), allocatable: HostCapacity(cpus: 16, memory: 8000),
+                allocated: HostCapacity(cpus: 1, memory: 128),
                 agentVersion: "1",
                 hypervisor: HypervisorResource(
                     domainType: "kvm", reason: "r", libvirtVersion: "9", qemuVersion: "7"),
                 libvirtAnswers: true, bootID: "b", pool: "p", fencedAt: "f", deletedAt: "d", sightings: [sighting],
-                revision: 9, createdAt: "c", updatedAt: "u"))
+                labels: ["zone": "a"], revision: 9, createdAt: "c", updatedAt: "u"))
         try expectRoundTrip(
             AddedHost.shape, AddedHost(id: "i", name: "n", joinToken: "t", expiresAt: "e", command: "c"))
         try expectRoundTrip(
             DeletedHost.shape,
             DeletedHost(id: "i", name: "n", unresolvedVMs: ["a"], cancelledJobs: ["b"], sightings: [sighting]))
+    }
+
+    @Test func `a placement with a host that fits and one that does not`() throws {
+        let score = PlacementScoreResource(freeMemory: 900, freeCPUs: 1000)
+        try expectRoundTrip(
+            PlacementResource.shape,
+            PlacementResource(
+                host: "i",
+                hosts: [
+                    PlacementHost(
+                        id: "i", name: "n", fits: true, freeCPUs: 3, freeMemory: 5, score: score, code: nil, reason: nil
+                    ),
+                    PlacementHost(
+                        id: "j", name: "m", fits: false, freeCPUs: -1, freeMemory: -5, score: score,
+                        code: "no-capacity",
+                        reason: "r"),
+                ]))
+    }
+
+    @Test func `an orphan that is a domain and one that is a file`() throws {
+        let domain = OrphanResource(
+            kind: "domain", vm: "v", epoch: 7, name: "n", state: "running", cpus: 1, memory: 2, bytes: nil,
+            reason: "no-record", why: "w")
+        try expectRoundTrip(OrphanResource.shape, domain)
+        let file = OrphanResource(
+            kind: "root-disk", vm: "v", epoch: nil, name: nil, state: nil, cpus: nil, memory: nil, bytes: 1 << 40,
+            reason: "no-record", why: "w")
+        try expectRoundTrip(OrphanResource.shape, file)
     }
 
     @Test func `an image with files`() throws {

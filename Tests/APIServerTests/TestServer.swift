@@ -124,6 +124,7 @@ struct NoSessions: HostSessions {
     func settle(_ id: CommandID, on host: HostID, limit: Duration) async -> Settlement { .unknown(fault) }
     func acknowledge(_ id: CommandID, on host: HostID) async {}
     func inventory(of host: HostID, limit: Duration) async throws(Fault) -> SessionInventory { throw fault }
+    func holdings(of host: HostID, limit: Duration) async throws(Fault) -> HostHoldings { throw fault }
     func consoleLog(of vm: VMID, on host: HostID, limit: Int) async throws(Fault) -> [UInt8] { throw fault }
     func disconnect(_ host: HostID, reason: String) async {}
 }

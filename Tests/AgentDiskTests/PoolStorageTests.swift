@@ -134,6 +134,29 @@ import Testing
         #expect(try await storage.readConsoleLog(of: vm, limit: 5) == [])
     }
 
+    @Test func `disks and logs of all VMs are listed with their size, and other files are not`() async throws {
+        let storage = try storage(Upload([:]))
+        #expect(try await storage.heldFiles() == [])
+        let other = VMID(from: SystemIDs())
+        try directory.write("four", to: "pool/disks/\(vm).qcow2")
+        try directory.write("x", to: "pool/disks/notes.qcow2")
+        try directory.write("x", to: "pool/disks/\(vm).qcow2.bak")
+        try directory.write("half a disk", to: "pool/disks/.new-\(other).qcow2-1-2")
+        try directory.write("12345", to: "h1/\(other).log")
+        try directory.write("67", to: "h1/\(other).log.1")
+        try directory.write("x", to: "h1/readme.log")
+        try directory.write("x", to: "h1/\(vm).txt")
+        #expect(
+            try await storage.heldFiles() == [
+                HeldFile(vm: vm, kind: .rootDisk, bytes: 4), HeldFile(vm: other, kind: .consoleLog, bytes: 7),
+            ])
+        // Another host of the pool sees the disk, and not this host's logs.
+        #expect(
+            try await self.storage(Upload([:]), host: "h2").heldFiles() == [
+                HeldFile(vm: vm, kind: .rootDisk, bytes: 4)
+            ])
+    }
+
     private func rawImage() async throws -> [UInt8] { [UInt8](repeating: 0, count: 1 << 20) }
 }
 

@@ -4,18 +4,18 @@ import Testing
 
 @Suite struct PlacementTests {
     private func candidate(
-        _ name: String, free: Int, cpus: Int = 4, state: Host.AdminState = .enabled,
+        _ name: String, free: Int, used: Int = 100, cpus: Int = 4, state: Host.AdminState = .enabled,
         connection: Host.Connection = .connected, libvirtAnswers: Bool = true
     ) -> Candidate {
         let facts = HostFacts(
-            cpus: cpus, memory: free + 100, agentVersion: "1",
+            cpus: cpus, memory: free + used, agentVersion: "1",
             hypervisor: HypervisorFacts(domainType: "kvm", reason: "", libvirtVersion: "", qemuVersion: ""),
             pool: PoolID(trusted: "99999999-0000-4000-8000-000000000001"))
         let host = Host(
             id: HostID(from: Names(name)), name: name, state: state, connection: connection,
             libvirtAnswers: libvirtAnswers, facts: facts, createdAt: Timestamp(milliseconds: 0),
             updatedAt: Timestamp(milliseconds: 0))
-        return Candidate(host: host, allocated: Allocation(cpus: 0, memory: 100))
+        return Candidate(host: host, allocated: Allocation(cpus: 2, memory: used))
     }
 
     private struct Names: IDSource {
@@ -35,20 +35,34 @@ import Testing
             candidate("best", free: 600),
         ]
         let need = PlacementNeed(cpus: 2, memory: 128, pool: nil)
-        let verdicts = PlacementChoice.verdicts(need, on: candidates)
+        let verdicts = PlacementChoice.verdicts(need, in: Fleet(candidates: candidates))
         #expect(verdicts.map(\.candidate.host.name) == ["best", "a", "b", "blind", "full", "gone", "off", "small"])
         #expect(verdicts.prefix(3).allSatisfy { $0.refusal == nil })
         #expect(
             verdicts.dropFirst(3).map { $0.refusal?.code } == [
                 .libvirtUnavailable, .noCapacity, .hostUnreachable, .invalidState, .noCapacity,
             ])
-        #expect(try PlacementChoice.choose(need, among: candidates).name == "best")
+        #expect(try PlacementChoice.choose(need, in: Fleet(candidates: candidates)).name == "best")
+    }
+
+    @Test func `the larger free share wins, then that of the CPUs, then the name`() {
+        let candidates = [
+            candidate("big", free: 3900, used: 100), candidate("empty", free: 1000, used: 0, cpus: 2),
+            candidate("idle", free: 500, used: 0, cpus: 8), candidate("also", free: 700, used: 0, cpus: 8),
+        ]
+        let need = PlacementNeed(cpus: 1, memory: 128, pool: nil)
+        let verdicts = PlacementChoice.verdicts(need, in: Fleet(candidates: candidates))
+        #expect(verdicts.map(\.candidate.host.name) == ["also", "idle", "empty", "big"])
+        #expect(verdicts.map(\.candidate.score.freeMemory) == [1000, 1000, 1000, 975])
+        #expect(verdicts.map(\.candidate.score.freeCPUs) == [937, 937, 750, 875])
     }
 
     @Test func `when none can take it, what speaks against each is said`() throws {
         let candidates = [candidate("off", free: 900, state: .disabled), candidate("full", free: 10)]
         let need = PlacementNeed(cpus: 1, memory: 128, pool: nil)
-        let fault = try #require(throws: Fault.self) { try PlacementChoice.choose(need, among: candidates) }
+        let fault = try #require(throws: Fault.self) {
+            try PlacementChoice.choose(need, in: Fleet(candidates: candidates))
+        }
         #expect(fault.code == .noCapacity)
         #expect(fault.hint?.contains("full: ") == true)
         #expect(fault.hint?.contains("off: ") == true)
@@ -64,30 +78,16 @@ import Testing
         for name in names {
             _ = try await rig.vms.create(NewVM(name: name, image: "tiny", cpus: 1, memory: 1024), by: caller)
         }
-        let vms = rig.vms
-        let accepted: [String] = try await withThrowingTaskGroup(of: String?.self) { group in
-            for name in names {
-                group.addTask {
-                    do {
-                        _ = try await vms.start(name, on: nil, by: caller)
-                        return name
-                    } catch let fault as Fault {
-                        guard fault.code == .noCapacity else { throw fault }
-                        return nil
-                    }
-                }
-            }
-            return try await group.reduce(into: []) { all, name in if let name { all.append(name) } }
-        }
+        let accepted = try await rig.startAll(names, refusedWith: [.noCapacity])
         // The host has 8192 MiB.
         #expect(accepted.count == 8)
         #expect(try await rig.hostService.host("a").allocated.memory == 8192)
         let first = try #require(accepted.first)
-        let stop = try await vms.stop(first, StopRequest(mode: .cold), by: caller)
+        let stop = try await rig.vms.stop(first, StopRequest(mode: .cold), by: caller)
         _ = try await rig.jobs.wait(for: stop.id.rawValue, atMost: .seconds(10))
         #expect(try await rig.hostService.host("a").allocated.memory == 7168)
         let another = try #require(names.first { !accepted.contains($0) })
-        _ = try await vms.start(another, on: nil, by: caller)
+        _ = try await rig.vms.start(another, on: nil, by: caller)
         #expect(try await rig.hostService.host("a").allocated.memory == 8192)
     }
 

@@ -14,6 +14,7 @@ final class SimpleHosts: HostSessions {
         var bootID = "boot-1"
         var pool = PoolID(trusted: "99999999-0000-4000-8000-000000000001")
         var domains: [VMID: Epoch] = [:]
+        var files: [HeldFile] = []
         /// Which of the domains are paused, by VM and epoch.
         var paused: [VMID: Epoch] = [:]
 
@@ -52,6 +53,7 @@ final class SimpleHosts: HostSessions {
         var hosts: [HostID: Host] = [:]
         var log: [String] = []
         var fate: @Sendable (HostCommand) async -> Fate = { _ in .deliver }
+        var afterHoldings: @Sendable (inout Host) -> Void = { _ in }
     }
 
     private let state = Mutex(State())
@@ -72,6 +74,11 @@ final class SimpleHosts: HostSessions {
     }
 
     func decideFate(_ fate: @escaping @Sendable (HostCommand) async -> Fate) { state.withLock { $0.fate = fate } }
+
+    /// What happens on a host right after it has listed its holdings.
+    func afterHoldings(_ change: @escaping @Sendable (inout Host) -> Void) {
+        state.withLock { $0.afterHoldings = change }
+    }
 
     func inventory(_ id: HostID) -> Inventory {
         change(id) { $0.sequence += 1 }
@@ -151,6 +158,22 @@ final class SimpleHosts: HostSessions {
     func inventory(of host: HostID, limit: Duration) async throws(Fault) -> SessionInventory {
         guard self.host(host).isConnected else { throw Self.notConnected }
         return SessionInventory(session: self.host(host).session, inventory: inventory(host))
+    }
+
+    func holdings(of host: HostID, limit: Duration) async throws(Fault) -> HostHoldings {
+        let record = self.host(host)
+        guard record.isConnected else { throw Self.notConnected }
+        defer {
+            let after = state.withLock { state -> @Sendable (inout Host) -> Void in state.afterHoldings }
+            change(host, after)
+        }
+        return HostHoldings(
+            pool: record.pool,
+            domains: record.domains.sorted { $0.key < $1.key }.map { vm, epoch in
+                HeldDomain(
+                    seen: ObservedDomain(vm: vm, epoch: epoch, state: record.state(of: vm, epoch)), name: "d", cpus: 2,
+                    memory: 256)
+            }, files: record.files, epochs: record.highest.merging(record.closed) { max($0, $1) })
     }
 
     func consoleLog(of vm: VMID, on host: HostID, limit: Int) async throws(Fault) -> [UInt8] { [] }
@@ -256,6 +279,7 @@ final class SimpleHosts: HostSessions {
         case .destroy:
             host.closed[vm] = max(host.closed[vm] ?? .none, epoch)
             host.domains[vm] = nil
+            host.files.removeAll { $0.vm == vm }
             return done(.destroyed)
         }
     }

@@ -16,7 +16,7 @@ import Testing
             switch await session.ask(.command(freshCommand()), command, limit: limit) {
             case .notSent: "not sent"
             case .noAnswer: "no answer"
-            case .outcome, .neverReceived, .inventory, .console, .pong: "answered"
+            case .outcome, .neverReceived, .inventory, .console, .pong, .holdings: "answered"
             }
         }
     }

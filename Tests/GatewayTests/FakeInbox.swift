@@ -97,6 +97,13 @@ final class FakeInbox: AgentInbox {
         }
     }
 
+    func collectHoldings() async throws(Fault) -> HostHoldings {
+        guard !state.withLock({ $0.holds }) else {
+            throw Fault(.unavailable, .libvirtUnavailable, "libvirt does not answer.", hint: "Start it.")
+        }
+        return testHoldings
+    }
+
     func consoleLog(of vm: VMID, limit: Int) async throws(Fault) -> [UInt8] {
         guard vm == testVM else { throw .notFound("VM", vm.rawValue) }
         return Array("login:".utf8.suffix(limit))
@@ -116,6 +123,16 @@ final class FakeInbox: AgentInbox {
 
 let testVM = VMID(trusted: "00000000-0000-4000-8000-0000000000aa")
 let someHost = HostID(trusted: "00000000-0000-4000-8000-0000000000bb")
+
+let testHoldings = HostHoldings(
+    pool: PoolID(trusted: "00000000-0000-4000-8000-000000000001"),
+    domains: [
+        HeldDomain(
+            seen: ObservedDomain(vm: testVM, epoch: Epoch(3), state: .paused), name: "web-1", cpus: 2, memory: 512),
+        HeldDomain(
+            seen: ObservedDomain(vm: testVM, epoch: nil, state: .running), name: "web-2", cpus: 1, memory: 16),
+    ],
+    files: HeldFile.Kind.allCases.map { HeldFile(vm: testVM, kind: $0, bytes: 1 << 40) }, epochs: [testVM: Epoch(4)])
 
 let coldStop = HostCommand.stop(
     StopVMCommand(vm: testVM, epoch: Epoch(3), mode: .cold, timeout: .seconds(5), ignoreNotFound: true))

@@ -68,6 +68,27 @@ import Testing
         #expect(try Inventory(reading: WireInventory(inventory)) == inventory)
     }
 
+    @Test func `holdings survive the wire, and one bad entry spoils them all`() throws {
+        #expect(try HostHoldings(reading: WireHoldings(testHoldings)) == testHoldings)
+        func refused(_ change: (inout WireHoldings) -> Void) -> String? {
+            var wire = WireHoldings(testHoldings)
+            change(&wire)
+            do {
+                _ = try HostHoldings(reading: wire)
+                return nil
+            } catch {
+                return error.what
+            }
+        }
+        #expect(refused { $0.files[0].kind = .UNRECOGNIZED(9) } == "file kind 9")
+        #expect(refused { $0.files[0].kind = .unspecified } == "file kind 0")
+        #expect(refused { $0.files[1].bytes = -1 } == "a file of -1 bytes")
+        #expect(refused { $0.domains[0].seen.vm = "x" } == "a domain's VM is no lower-case UUID")
+        #expect(refused { $0.domains[0].cpus = 0 } == "a domain with 0 CPUs and 512 MiB")
+        #expect(refused { $0.epochs[0].epoch = -2 } == "epoch -2")
+        #expect(refused { $0.pool = "" } == "the pool is no lower-case UUID")
+    }
+
     @Test func `what is unknown is refused and never taken for something else`() throws {
         let stop = HostCommand.stop(
             StopVMCommand(vm: testVM, epoch: Epoch(7), mode: .cold, timeout: .zero, ignoreNotFound: true))

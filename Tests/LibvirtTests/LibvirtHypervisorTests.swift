@@ -27,6 +27,9 @@ import Testing
         let running = ObservedDomain(vm: vm, epoch: Epoch(7), state: .running)
         #expect(try await hypervisor.domain(of: vm) == running)
         #expect(try await hypervisor.domains() == [running])
+        let name = "web-1-\(vm.rawValue.prefix(8))"
+        #expect(
+            try await hypervisor.heldDomains() == [HeldDomain(seen: running, name: name, cpus: 2, memory: 512)])
 
         try await hypervisor.cutPower(of: vm)
         #expect(await events.next() == .changed(vm, Epoch(7), .gone(.domainDestroyed)))

@@ -31,6 +31,35 @@ import Testing
         second.close()
     }
 
+    @Test func `a database of the first schema gets the columns it lacks, and keeps its rows`() async throws {
+        let place = try TemporaryStore()
+        defer { place.remove() }
+        let first = try place.open()
+        try await first.write("insert") { transaction in
+            try transaction.insert(Sample.vm(1))
+            try transaction.insert(Sample.host(1))
+        }
+        for index in ["vm_destination", "job_peer"] { try await first.raw("DROP INDEX \(index)") }
+        for column in [
+            "labels", "host_labels", "affinity", "anti_affinity", "destination_host", "destination_epoch",
+            "destination_wait_reason", "last_epoch",
+        ] {
+            try await first.raw("ALTER TABLE vm DROP COLUMN \(column)")
+        }
+        try await first.raw("ALTER TABLE host DROP COLUMN labels")
+        try await first.raw("ALTER TABLE job DROP COLUMN peer")
+        try await first.raw("UPDATE vm SET last_host = '\(Sample.hostID(9))', epoch = 5")
+        try await first.raw("DELETE FROM schema_version WHERE version > 1")
+        first.close()
+        let second = try place.open()
+        var known = Sample.vm(1)
+        known.epoch = Epoch(5)
+        known.lastPlacement = Placement(host: Sample.hostID(9), epoch: Epoch(5))
+        #expect(try await second.read { try $0.vm(Sample.vmID(1)) } == known)
+        #expect(try await second.read { try $0.host(Sample.hostID(1)) } == Sample.host(1))
+        second.close()
+    }
+
     @Test func `a database from a newer release is refused and left as it is`() async throws {
         let place = try TemporaryStore()
         defer { place.remove() }

@@ -9,6 +9,7 @@ extension Check {
         Check("VMs are filtered by state, host, name and image, by id or by name", vmFilters),
         Check("hosts and images are filtered and sorted by name", hostAndImageFilters),
         Check("jobs are filtered in the words of operations and of GC jobs", jobFilters),
+        Check("hosts and VMs are filtered by labels, in whole words and with their case", labelFilters),
         Check("what cannot be asked of a list is refused by name", badQueriesAreRefused),
     ]
 
@@ -80,6 +81,36 @@ extension Check {
         #expect(disks == [Sample.imageID(2)])
     }
 
+    @Sendable private static func labelFilters(_ store: any Database, _: ManualClock) async throws {
+        try await store.write("insert") { transaction in
+            for (number, labels) in [
+                ["app": "web", "tier": "1"], ["app": "web2"], ["app": "Web"], ["myapp": "web"],
+                ["x": "app", "y": "web"],
+                ["app": "web", "e_e": "ab"], [:],
+            ].enumerated() {
+                var vm = Sample.vm(number + 1)
+                vm.labels = Labels(trusted: labels)
+                try transaction.insert(vm)
+                var host = Sample.host(number + 1)
+                host.labels = vm.labels
+                try transaction.insert(host)
+            }
+        }
+        func numbers(_ label: String) async throws -> [VMID] {
+            let query = ListQuery(filters: ["label": label])
+            let hosts = try await store.read { try $0.hosts(query).items.map(\.name) }
+            let vms = try await store.read { try $0.vms(query).items }
+            #expect(hosts == vms.map { $0.name.replacing("vm", with: "host") })
+            return vms.map(\.id)
+        }
+        #expect(try await numbers("app=web") == [Sample.vmID(1), Sample.vmID(6)])
+        #expect(try await numbers("app=web,tier=1") == [Sample.vmID(1)])
+        #expect(try await numbers("app=Web") == [Sample.vmID(3)])
+        #expect(try await numbers("e_e=ab") == [Sample.vmID(6)])
+        #expect(try await numbers("e.e=ab").isEmpty)
+        #expect(try await numbers("app=").isEmpty)
+    }
+
     @Sendable private static func jobFilters(_ store: any Database, _: ManualClock) async throws {
         try await fillJobs(store)
         func ids(_ filters: [String: String]) async throws -> [JobID] {
@@ -109,6 +140,11 @@ extension Check {
         }
         try await expectInvalid("state") {
             try await store.read { _ = try $0.jobs(ListQuery(filters: ["purpose": "gc", "state": "succeeded"])) }
+        }
+        for label in ["app", "app=' OR 1=1 --", "=", "app=a,app=b"] {
+            try await expectInvalid("label") {
+                try await store.read { _ = try $0.vms(ListQuery(filters: ["label": label])) }
+            }
         }
         try await expectInvalid("kind") {
             try await store.read { _ = try $0.jobs(ListQuery(filters: ["purpose": "gc", "kind": "start"])) }

@@ -12,6 +12,7 @@ extension Check {
         Check("of many writers that decided on one revision, one wins", oneWriterWins),
         Check("VMs are found by the host of their placement, and it alone counts against the host", placementIsFound),
         Check("VMs that are not destroyed are found by their image", imageIsFound),
+        Check("placed VMs are found by what the rules of another are about", neighboursAreFound),
     ]
 
     @Sendable private static func everyStateIsRead(_ store: any Database, _: ManualClock) async throws {
@@ -23,6 +24,7 @@ extension Check {
             vm.observed = Observation(session: 3, sequence: 14)
             vm.operation = Sample.jobID(7)
             vm.wish = 4
+            vm.labels = Labels(trusted: ["app": "web", "example.com/e": ""])
             vm.epoch = Epoch(12)
             let written = vm
             try await store.write("insert") { try $0.insert(written) }
@@ -134,6 +136,39 @@ extension Check {
         let made = try await store.read { try $0.vms(madeFrom: Sample.imageID(1), limit: 10).map(\.id) }
         #expect(made == [Sample.vmID(1), Sample.vmID(4)])
         #expect(try await store.read { try $0.vms(madeFrom: Sample.imageID(1), limit: 1).count } == 1)
+    }
+
+    @Sendable private static func neighboursAreFound(_ store: any Database, _: ManualClock) async throws {
+        let db = Labels(trusted: ["app": "db"])
+        let web = Labels(trusted: ["app": "web"])
+        @Sendable func vm(_ number: Int, _ labels: Labels, _ rules: PlacementRules, on host: Int?) -> VM {
+            VM(
+                id: Sample.vmID(number), name: "vm\(number)", image: Sample.imageID(1), cpus: 1, memory: 16,
+                state: host.map { .running(Sample.placement($0, epoch: 1)) } ?? .created, epoch: Epoch(1),
+                labels: labels,
+                rules: rules, createdAt: Sample.time, updatedAt: Sample.time)
+        }
+        let all = PlacementRules(hostLabels: db, affinity: web, antiAffinity: db)
+        try await store.write("insert") { transaction in
+            try transaction.insert(vm(1, db, all, on: 1))
+            try transaction.insert(vm(2, web, .none, on: 2))
+            try transaction.insert(vm(3, db, .none, on: nil))
+            try transaction.insert(vm(4, .none, PlacementRules(affinity: db), on: 1))
+        }
+        #expect(try await store.read { try $0.vm(Sample.vmID(1))?.rules } == all)
+        func found(_ labels: Labels, _ rules: PlacementRules) async throws -> [VMID] {
+            try await store.read { try $0.neighbours(concerning: labels, rules).map(\.vm) }
+        }
+        #expect(try await found(.none, .none).isEmpty)
+        #expect(try await found(.none, PlacementRules(hostLabels: db)).isEmpty)
+        #expect(try await found(.none, PlacementRules(affinity: db)) == [Sample.vmID(1)])
+        #expect(try await found(.none, PlacementRules(affinity: web, antiAffinity: db)) == [1, 2].map(Sample.vmID))
+        #expect(try await found(db, .none) == [Sample.vmID(1)])
+        let neighbour = try await store.read { try $0.neighbours(concerning: db, .none).first }
+        #expect(
+            neighbour
+                == Neighbour(
+                    vm: Sample.vmID(1), name: "vm1", host: Sample.hostID(1), labels: db, antiAffinity: db))
     }
 
     static let everyState: [VMState] = [

@@ -2,7 +2,9 @@ import FoundationEssentials
 
 /// One request of the API, as it is sent and, where needed, sent again.
 package struct APIRequest: Sendable {
-    package enum Method: String, Sendable { case get = "GET", post = "POST", put = "PUT", delete = "DELETE" }
+    package enum Method: String, Sendable {
+        case get = "GET", post = "POST", put = "PUT", patch = "PATCH", delete = "DELETE"
+    }
 
     package enum Body: Sendable {
         case none
@@ -36,7 +38,7 @@ package struct APIRequest: Sendable {
         self.idempotencyKey =
             switch method {
             case .post, .delete: UUID().uuidString.lowercased()
-            case .get, .put: nil
+            case .get, .put, .patch: nil
             }
     }
 

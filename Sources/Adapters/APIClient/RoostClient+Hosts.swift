@@ -1,8 +1,15 @@
 package import APIContract
 
 extension RoostClient {
-    package func hosts() async throws(APIFailure) -> Listing<HostResource> {
-        try await list(["hosts"], query: [(name: "sort", value: "name")])
+    /// `label` is `key=value`, several with commas between.
+    package func hosts(label: String? = nil) async throws(APIFailure) -> Listing<HostResource> {
+        try await list(["hosts"], query: [(name: "label", value: label), (name: "sort", value: "name")])
+    }
+
+    /// Sets the labels that have a value, and removes those that have none.
+    package func labelHost(_ host: String, _ labels: [String: String?]) async throws(APIFailure) -> Answer<HostResource>
+    {
+        try await value(APIRequest(.patch, ["hosts", host], body: Self.json(PatchLabelsRequest(labels: labels))))
     }
 
     /// `host` is an id or a name, here and below.
@@ -35,6 +42,28 @@ extension RoostClient {
     /// Ends the host's session; its agent dials in again.
     package func reconnectHost(_ host: String) async throws(APIFailure) -> Answer<HostResource> {
         try await value(APIRequest(.post, ["hosts", host, "actions", "reconnect"]))
+    }
+
+    /// What lies on the host and belongs to no record, asked of its agent.
+    package func orphans(on host: String) async throws(APIFailure) -> Answer<Page<OrphanResource>> {
+        try await value(APIRequest(.get, ["hosts", host, "orphans"]))
+    }
+
+    /// Accepted, not done: the GC job's end tells what came of it.
+    package func removeOrphan(
+        _ vm: String, on host: String, epoch: Int64
+    ) async throws(APIFailure) -> Answer<GCJobResource> {
+        try await value(
+            APIRequest(
+                .post, ["hosts", host, "orphans", vm, "actions", "remove"],
+                body: Self.json(RemoveOrphanRequest(epoch: epoch))))
+    }
+
+    package func adoptOrphan(
+        _ vm: String, on host: String, _ request: AdoptOrphanRequest
+    ) async throws(APIFailure) -> Answer<VMResource> {
+        try await value(
+            APIRequest(.post, ["hosts", host, "orphans", vm, "actions", "adopt"], body: Self.json(request)))
     }
 
     /// Declares the host off: its VMs count as stopped. Wrong proof can run a VM twice.

@@ -1,9 +1,16 @@
 package import APIContract
 
 extension RoostClient {
-    package func vms(state: String? = nil, host: String? = nil) async throws(APIFailure) -> Listing<VMResource> {
+    /// `label` is `key=value`, several with commas between.
+    package func vms(
+        state: String? = nil, host: String? = nil, label: String? = nil
+    ) async throws(APIFailure) -> Listing<VMResource> {
         try await list(
-            ["vms"], query: [(name: "state", value: state), (name: "host", value: host), (name: "sort", value: "name")])
+            ["vms"],
+            query: [
+                (name: "state", value: state), (name: "host", value: host), (name: "label", value: label),
+                (name: "sort", value: "name"),
+            ])
     }
 
     /// `vm` is an id or a name, here and below.
@@ -13,6 +20,11 @@ extension RoostClient {
 
     package func createVM(_ request: CreateVMRequest) async throws(APIFailure) -> Answer<VMResource> {
         try await value(APIRequest(.post, ["vms"], body: Self.json(request)))
+    }
+
+    /// Sets the labels that have a value, and removes those that have none.
+    package func labelVM(_ vm: String, _ labels: [String: String?]) async throws(APIFailure) -> Answer<VMResource> {
+        try await value(APIRequest(.patch, ["vms", vm], body: Self.json(PatchLabelsRequest(labels: labels))))
     }
 
     package func planPlacement(

@@ -28,6 +28,7 @@ package struct Responder: Sendable {
     package static func table(_ services: APIServices, metrics: Metrics, limits: HTTPLimits) -> RouteTable {
         let routes =
             VMRoutes(services: services).routes + HostRoutes(services: services).routes
+            + OrphanRoutes(services: services).routes
             + ImageRoutes(services: services, fileBytesMax: limits.fileBytes).routes
             + JobRoutes(services: services).routes
             + EventRoutes(services: services, heartbeat: limits.heartbeat).routes
@@ -161,7 +162,7 @@ package struct Responder: Sendable {
         let deadline = channel.eventLoop.scheduleTask(in: TimeAmount(limits.bodyTime)) { channel.close(promise: nil) }
         defer { deadline.cancel() }
         let bytes = try await body.collect(upTo: limits.bodyBytes)
-        if !bytes.isEmpty { try RequestHeaders.checkJSON(request.headers) }
+        if !bytes.isEmpty { try RequestHeaders.checkJSON(request.headers, isPatch: request.method == .patch) }
         return bytes
     }
 
@@ -185,7 +186,7 @@ extension HTTPRequest.Method {
     /// The method as metrics count it: callers cannot make up new ones without end.
     fileprivate var counted: String {
         switch self {
-        case .get, .head, .post, .put, .delete: rawValue
+        case .get, .head, .post, .put, .patch, .delete: rawValue
         default: "other"
         }
     }

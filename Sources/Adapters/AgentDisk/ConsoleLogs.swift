@@ -52,6 +52,19 @@ struct ConsoleLogs: Sendable {
         return Array(bytes[..<filled])
     }
 
+    /// Every VM's logs, all that were put aside included; files that are no VM's are not Roost's.
+    func held() throws(FileFailure) -> [HeldFile] {
+        var bytes: [VMID: Int64] = [:]
+        for name in try DurableFile.names(in: directory) {
+            guard let vm = VMID(String(name.prefix { $0 != "." })), name.hasPrefix("\(vm).log"),
+                // It may have been removed since.
+                let size = DurableFile.size("\(directory)/\(name)")
+            else { continue }
+            bytes[vm, default: 0] += size
+        }
+        return bytes.sorted { $0.key < $1.key }.map { HeldFile(vm: $0.key, kind: .consoleLog, bytes: $0.value) }
+    }
+
     func remove(_ vm: VMID) throws(FileFailure) {
         // libvirt's virtlogd numbers the logs that it puts aside itself.
         for name in try DurableFile.names(in: directory) where name.hasPrefix("\(vm).log") {

@@ -54,6 +54,10 @@ package final class PoolStorage: HostStorage {
         do { return try logs.read(vm, limit: limit) } catch { throw error.fault }
     }
 
+    package func heldFiles() async throws(Fault) -> [HeldFile] {
+        do { return try disks.held() + logs.held() } catch { throw error.fault }
+    }
+
     /// A placement holds nothing here besides the root disk; the console log stays to be read.
     package func release(_ vm: VMID) async throws(Fault) {}
 

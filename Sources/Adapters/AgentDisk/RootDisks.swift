@@ -40,7 +40,22 @@ struct RootDisks: Sendable {
         do { try DurableFile.remove(name(vm), in: directory) } catch { throw error.fault }
     }
 
-    private func name(_ vm: VMID) -> String { "\(vm).qcow2" }
+    /// Every VM's disk; files that are no VM's are not Roost's.
+    func held() throws(FileFailure) -> [HeldFile] {
+        var held: [HeldFile] = []
+        for file in try DurableFile.names(in: directory).sorted() where file.hasSuffix(Self.suffix) {
+            guard let vm = VMID(String(file.dropLast(Self.suffix.count))),
+                // It may have been removed since.
+                let bytes = DurableFile.size("\(directory)/\(file)")
+            else { continue }
+            held.append(HeldFile(vm: vm, kind: .rootDisk, bytes: bytes))
+        }
+        return held
+    }
+
+    private static let suffix = ".qcow2"
+
+    private func name(_ vm: VMID) -> String { "\(vm)\(Self.suffix)" }
 
     private func run(_ arguments: [String], for vm: VMID) async throws(Fault) {
         let status: TerminationStatus

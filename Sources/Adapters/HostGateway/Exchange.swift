@@ -14,6 +14,7 @@ struct Exchange {
         case inventory(UInt64)
         case console(UInt64)
         case ping(UInt64)
+        case holdings(UInt64)
     }
 
     /// How an exchange ended.
@@ -23,6 +24,7 @@ struct Exchange {
         case inventory(Inventory)
         case console(Result<[UInt8], Fault>)
         case pong
+        case holdings(Result<HostHoldings, Fault>)
         /// It never left this node.
         case notSent(Fault)
         /// It left, and no answer came that could be read.

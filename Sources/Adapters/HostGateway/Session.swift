@@ -261,6 +261,7 @@ final class Session: Sendable {
             let (vm, epoch, progress) = try wire.read()
             enqueue(.progress(vm, epoch, progress))
         case .consoleLog(let log): try receive(log)
+        case .holdings(let report): try receive(report)
         case .pong(let pong): _ = answer([.ping(pong.nonce)], .pong)
         case .hello, nil: throw UnreadableMessage("a message of an unknown kind")
         }
@@ -307,6 +308,16 @@ final class Session: Sendable {
             _ = answer([.console(log.request)], .console(.failure(fault)))
         case nil: throw UnreadableMessage("a console log of an unknown kind")
         }
+    }
+
+    private func receive(_ report: WireHoldingsReport) throws(UnreadableMessage) {
+        let answer: Result<HostHoldings, Fault>
+        switch report.answer {
+        case .held(let held): answer = .success(try HostHoldings(reading: held))
+        case .fault(let fault): answer = .failure(try Fault(reading: fault))
+        case nil: throw UnreadableMessage("holdings of an unknown kind")
+        }
+        _ = self.answer([.holdings(report.request)], .holdings(answer))
     }
 
     private func enqueue(_ report: Report) {

@@ -28,7 +28,7 @@ package final class SessionRegistry: HostSessions {
         case .outcome(let outcome): return CommandEnd(outcome)
         case .notSent(let fault): return .notSent(fault)
         case .noAnswer(let fault): return .outcomeUnknown(fault)
-        case .neverReceived, .inventory, .console, .pong: return .outcomeUnknown(.wrongAnswer)
+        case .neverReceived, .inventory, .console, .pong, .holdings: return .outcomeUnknown(.wrongAnswer)
         }
     }
 
@@ -40,7 +40,7 @@ package final class SessionRegistry: HostSessions {
         case .outcome(let outcome): return .ended(outcome)
         case .neverReceived: return .neverReceived
         case .notSent(let fault), .noAnswer(let fault): return .unknown(fault)
-        case .inventory, .console, .pong: return .unknown(.wrongAnswer)
+        case .inventory, .console, .pong, .holdings: return .unknown(.wrongAnswer)
         }
     }
 
@@ -53,7 +53,7 @@ package final class SessionRegistry: HostSessions {
         case .inventory(let inventory): return SessionInventory(session: session.number, inventory: inventory)
         case .notSent(let fault): throw fault
         case .noAnswer: throw .questionUnanswered
-        case .outcome, .neverReceived, .console, .pong: throw .wrongAnswer
+        case .outcome, .neverReceived, .console, .pong, .holdings: throw .wrongAnswer
         }
     }
 
@@ -73,7 +73,21 @@ package final class SessionRegistry: HostSessions {
         case .console(.failure(let fault)): throw fault
         case .notSent(let fault): throw fault
         case .noAnswer: throw .questionUnanswered
-        case .outcome, .neverReceived, .inventory, .pong: throw .wrongAnswer
+        case .outcome, .neverReceived, .inventory, .pong, .holdings: throw .wrongAnswer
+        }
+    }
+
+    package func holdings(of host: HostID, limit: Duration) async throws(Fault) -> HostHoldings {
+        guard let session = session(of: host) else { throw .noSession }
+        let request = session.freshNumber()
+        let reply = await session.ask(
+            .holdings(request), .with { $0.holdingsRequest = .with { $0.request = request } }, limit: limit)
+        switch reply {
+        case .holdings(.success(let holdings)): return holdings
+        case .holdings(.failure(let fault)): throw fault
+        case .notSent(let fault): throw fault
+        case .noAnswer: throw .questionUnanswered
+        case .outcome, .neverReceived, .inventory, .console, .pong: throw .wrongAnswer
         }
     }
 

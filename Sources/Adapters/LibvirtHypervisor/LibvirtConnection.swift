@@ -110,6 +110,28 @@ final class LibvirtConnection: @unchecked Sendable {
         }
     }
 
+    /// The same domains as `domains`, each with its name and size; one that ends meanwhile is left out.
+    func heldDomains(knownToBeOurs known: (VMID) -> Bool) throws(HypervisorError) -> [HeldDomain] {
+        var held: [HeldDomain] = []
+        for seen in try domains(knownToBeOurs: known) {
+            do {
+                held.append(
+                    try withDomain(seen.vm) { domain throws(HypervisorError) in
+                        var info = virDomainInfo()
+                        guard virDomainGetInfo(domain, &info) == 0, let name = virDomainGetName(domain) else {
+                            throw self.lastErrorOfActive(domain)
+                        }
+                        return HeldDomain(
+                            seen: seen, name: String(cString: name), cpus: Int(info.nrVirtCpu),
+                            memory: Int(info.maxMem / 1024))
+                    })
+            } catch {
+                guard error == .noDomain else { throw error }
+            }
+        }
+        return held
+    }
+
     /// The domain's state and epoch; nil when it is not active or not Roost's.
     private func observe(_ domain: OpaquePointer) throws(HypervisorError) -> ObservedDomain? {
         guard let vm = uuid(of: domain) else { return nil }

@@ -83,6 +83,12 @@ package final class LibvirtHypervisor: Hypervisor {
         }
     }
 
+    package func heldDomains() async throws(HypervisorError) -> [HeldDomain] {
+        try await ask("list of domains") { [link] connection throws(HypervisorError) in
+            try connection.heldDomains(knownToBeOurs: link.isKnown)
+        }
+    }
+
     package func domain(of vm: VMID) async throws(HypervisorError) -> ObservedDomain? {
         try await ask("domain") { connection throws(HypervisorError) in try connection.domain(of: vm) }
     }

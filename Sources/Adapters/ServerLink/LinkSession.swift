@@ -128,6 +128,7 @@ final class LinkSession: Sendable {
                 }
             }
         case .consoleRequest(let request): try readConsole(request)
+        case .holdingsRequest(let request): tellHoldings(request)
         case .acknowledge(let acknowledge):
             let id: CommandID = try readID(acknowledge.id, "a command")
             runner.answer(self) { inbox in
@@ -168,6 +169,21 @@ final class LinkSession: Sendable {
             }
             let answer = log
             return .with { $0.consoleLog = answer }
+        }
+    }
+
+    private func tellHoldings(_ request: WireHoldingsRequest) {
+        let number = request.request
+        runner.answer(self) { inbox in
+            var report = WireHoldingsReport()
+            report.request = number
+            do throws(Fault) {
+                report.held = WireHoldings(try await inbox.collectHoldings())
+            } catch {
+                report.fault = WireFault(error)
+            }
+            let answer = report
+            return .with { $0.holdings = answer }
         }
     }
 
@@ -223,7 +239,8 @@ extension WireAgentMessage {
         switch kind {
         case .domainChanged(let change): change.sequence <= count
         case .inventory(let report): !report.hasRequest && report.inventory.sequence <= count
-        case .hello, .commandOutcome, .settlement, .lostSight, .consoleLog, .pong, .migrationProgress, nil: false
+        case .hello, .commandOutcome, .settlement, .lostSight, .consoleLog, .pong, .migrationProgress, .holdings, nil:
+            false
         }
     }
 }

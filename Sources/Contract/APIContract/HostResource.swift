@@ -10,6 +10,8 @@ package struct HostResource: Codable, Hashable, Sendable {
     package var lastSeenAt: String?
     /// nil until the agent said hello for the first time.
     package var capacity: HostCapacity?
+    /// What placements may hold together; nil as long as the capacity is.
+    package var allocatable: HostCapacity?
     package var allocated: HostCapacity
     package var agentVersion: String?
     package var hypervisor: HypervisorResource?
@@ -21,15 +23,19 @@ package struct HostResource: Codable, Hashable, Sendable {
     package var deletedAt: String?
     /// Live domains on this host that no placement owns.
     package var sightings: [DomainSighting]
+    package var labels: [String: String]
     package var revision: Int
     package var createdAt: String
     package var updatedAt: String
 
     package init(
         id: String, name: String, state: String, connection: String, session: Int64, node: String?,
-        lastSeenAt: String?, capacity: HostCapacity?, allocated: HostCapacity, agentVersion: String?,
-        hypervisor: HypervisorResource?, libvirtAnswers: Bool, bootID: String?, pool: String?, fencedAt: String?,
-        deletedAt: String?, sightings: [DomainSighting], revision: Int, createdAt: String, updatedAt: String
+        lastSeenAt: String?, capacity: HostCapacity?, allocatable: HostCapacity? = nil,
+        allocated: HostCapacity, agentVersion: String?, hypervisor: HypervisorResource?, libvirtAnswers: Bool,
+        bootID: String?, pool: String?, fencedAt: String?,
+        deletedAt: String?, sightings: [DomainSighting], labels: [String: String] = [:], revision: Int,
+        createdAt: String,
+        updatedAt: String
     ) {
         self.id = id
         self.name = name
@@ -39,6 +45,7 @@ package struct HostResource: Codable, Hashable, Sendable {
         self.node = node
         self.lastSeenAt = lastSeenAt
         self.capacity = capacity
+        self.allocatable = allocatable
         self.allocated = allocated
         self.agentVersion = agentVersion
         self.hypervisor = hypervisor
@@ -48,6 +55,7 @@ package struct HostResource: Codable, Hashable, Sendable {
         self.fencedAt = fencedAt
         self.deletedAt = deletedAt
         self.sightings = sightings
+        self.labels = labels
         self.revision = revision
         self.createdAt = createdAt
         self.updatedAt = updatedAt

@@ -18,6 +18,8 @@ package struct VMResource: Codable, Hashable, Sendable {
     package var waitingFor: WaitingFor?
     /// Live domains of this VM where none should be. Empty when all is well.
     package var conflicts: [DomainSighting]
+    package var labels: [String: String]
+    package var placement: PlacementRulesResource
     package var revision: Int
     package var createdAt: String
     package var updatedAt: String
@@ -25,8 +27,9 @@ package struct VMResource: Codable, Hashable, Sendable {
     package init(
         id: String, name: String, state: String, stopCause: String?, host: String?, lastHost: String?,
         destination: String? = nil, epoch: Int64, cpus: Int, memory: Int, image: String, operation: String?,
-        waitingFor: WaitingFor?,
-        conflicts: [DomainSighting], revision: Int, createdAt: String, updatedAt: String
+        waitingFor: WaitingFor?, conflicts: [DomainSighting], labels: [String: String] = [:],
+        placement: PlacementRulesResource = PlacementRulesResource(), revision: Int, createdAt: String,
+        updatedAt: String
     ) {
         self.id = id
         self.name = name
@@ -42,6 +45,8 @@ package struct VMResource: Codable, Hashable, Sendable {
         self.operation = operation
         self.waitingFor = waitingFor
         self.conflicts = conflicts
+        self.labels = labels
+        self.placement = placement
         self.revision = revision
         self.createdAt = createdAt
         self.updatedAt = updatedAt
@@ -81,12 +86,19 @@ package struct CreateVMRequest: Codable, Hashable, Sendable {
     package var image: String
     package var cpus: Int
     package var memory: Int
+    package var labels: [String: String]?
+    package var placement: PlacementRulesResource?
 
-    package init(name: String, image: String, cpus: Int, memory: Int) {
+    package init(
+        name: String, image: String, cpus: Int, memory: Int, labels: [String: String]? = nil,
+        placement: PlacementRulesResource? = nil
+    ) {
         self.name = name
         self.image = image
         self.cpus = cpus
         self.memory = memory
+        self.labels = labels
+        self.placement = placement
     }
 }
 

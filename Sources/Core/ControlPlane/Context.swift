@@ -51,6 +51,8 @@ package struct ControlSettings: Sendable {
     /// How many jobs run at once. A job that waits for a host holds little but its place: a guest that takes its time to
     /// power off must not keep another VM waiting for one.
     package var concurrentJobs = 4096
+    /// How much of its hosts is handed out.
+    package var capacity = CapacityPolicy()
     /// How long a join token can be used.
     package var joinTokenLifetime: Duration = .seconds(3600)
     /// How long ended jobs are kept.

@@ -21,7 +21,9 @@ package enum FaultKind: String, CaseIterable, Sendable, Codable {
 
 /// Stable, kebab-case names of what can go wrong; part of the public API.
 package enum FaultCode: String, CaseIterable, Sendable, Codable {
+    case affinity
     case alreadyConnected = "already-connected"
+    case antiAffinity = "anti-affinity"
     case bodyTooLarge = "body-too-large"
     case commandFailed = "command-failed"
     case diskElsewhere = "disk-elsewhere"
@@ -40,6 +42,7 @@ package enum FaultCode: String, CaseIterable, Sendable, Codable {
     case invalidField = "invalid-field"
     case invalidState = "invalid-state"
     case joinTokenInvalid = "join-token-invalid"
+    case labelsMismatch = "labels-mismatch"
     case libvirtUnavailable = "libvirt-unavailable"
     case methodNotAllowed = "method-not-allowed"
     case migrationImpossible = "migration-impossible"

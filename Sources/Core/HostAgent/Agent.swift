@@ -293,6 +293,24 @@ package final class Agent: AgentInbox {
         try await storage.readConsoleLog(of: vm, limit: limit)
     }
 
+    package func collectHoldings() async throws(Fault) -> HostHoldings {
+        let domains: [HeldDomain]
+        do throws(HypervisorError) { domains = try await hypervisor.heldDomains() } catch { throw error.fault }
+        let files = try await storage.heldFiles()
+        var epochs: [VMID: Epoch] = [:]
+        for domain in domains { epochs[domain.seen.vm] = domain.seen.epoch }
+        for vm in Set(domains.map(\.seen.vm) + files.map(\.vm)) {
+            let mark: EpochMark
+            do { mark = try ledger.mark(of: vm) } catch {
+                throw error as? Fault
+                    ?? Fault(.bug, .internalError, "The agent's record of epochs cannot be read: \(error)")
+            }
+            let highest = max(mark.highest, mark.closed, epochs[vm] ?? .none)
+            epochs[vm] = highest == .none ? nil : highest
+        }
+        return HostHoldings(pool: storage.pool, domains: domains, files: files, epochs: epochs)
+    }
+
     package func acknowledge(_ id: CommandID) async {
         do { try journal.forget(id) } catch {
             logger.warning("cannot forget a command", metadata: ["id": "\(id)", "error": "\(error)"])

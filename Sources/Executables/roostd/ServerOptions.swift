@@ -42,13 +42,22 @@ struct ServerOptions: ParsableArguments {
         name: .long, help: "After how many seconds without an answer a start's end counts as unknown. (default: 60)")
     var startLimit: Int?
 
+    @Option(name: .long, help: "How many virtual CPUs are handed out for each CPU of a host. (default: 4)")
+    var cpuOvercommit: String?
+
+    @Option(name: .long, help: "How much guest memory is handed out for each MiB of a host's memory. (default: 1)")
+    var memoryOvercommit: String?
+
+    @Option(name: .long, help: "How many MiB of each host guests never get. (default: 0)")
+    var hostMemoryReserve: Int?
+
     @Option(name: .long, help: "trace, debug, info, notice, warning, error or critical. (default: info)")
     var logLevel: String?
 
     /// The names that a configuration file may have.
     private static let fileKeys: Set<String> = [
         "data-dir", "listen", "agent-listen", "agent-address", "database", "tls-certificate", "tls-key",
-        "silence-limit", "start-limit", "log-level",
+        "silence-limit", "start-limit", "cpu-overcommit", "memory-overcommit", "host-memory-reserve", "log-level",
     ]
 
     func settled() async throws -> SettledOptions {
@@ -67,6 +76,7 @@ struct ServerOptions: ParsableArguments {
         if let seconds = try number(startLimit, file, "start-limit", 1...3600) {
             control.startLimit = .seconds(seconds)
         }
+        control.capacity = try capacity(file)
         let database = self.database ?? file["database"]
         if let database {
             throw StartFailure(
@@ -82,6 +92,33 @@ struct ServerOptions: ParsableArguments {
             dataDirectory: dataDir ?? file["data-dir"] ?? "/var/lib/roost", listen: listen, agentListen: agentListen,
             control: control, gateway: gateway, logLevel: level,
             certificate: tlsCertificate ?? file["tls-certificate"], key: tlsKey ?? file["tls-key"])
+    }
+
+    private func capacity(_ file: FileSettings) throws -> CapacityPolicy {
+        var policy = CapacityPolicy()
+        if let ratio = try ratio(cpuOvercommit, file, "cpu-overcommit", CapacityPolicy.cpuRatioLimits) {
+            policy.cpuRatio = ratio
+        }
+        if let ratio = try ratio(memoryOvercommit, file, "memory-overcommit", CapacityPolicy.memoryRatioLimits) {
+            policy.memoryRatio = ratio
+        }
+        let limits = CapacityPolicy.memoryReserveLimits
+        if let reserve = try number(hostMemoryReserve, file, "host-memory-reserve", limits) {
+            policy.memoryReserve = reserve
+        }
+        return policy
+    }
+
+    private func ratio(
+        _ flag: String?, _ file: FileSettings, _ name: String, _ limits: ClosedRange<Ratio>
+    ) throws -> Ratio? {
+        guard let text = flag ?? file[name] else { return nil }
+        guard let ratio = Ratio(text), limits.contains(ratio) else {
+            throw ValidationError(
+                "--\(name): '\(text)' is not a decimal from \(limits.lowerBound) to \(limits.upperBound) with at most "
+                    + "three places.")
+        }
+        return ratio
     }
 
     private func address(_ text: String, _ option: String) throws -> ListenAddress {
@@ -118,7 +155,9 @@ struct FileSettings {
         let reader = ConfigReader(provider: provider)
         for key in known {
             let name = ConfigKey([key])
-            values[key] = reader.string(forKey: name) ?? reader.int(forKey: name).map(String.init)
+            values[key] =
+                reader.string(forKey: name) ?? reader.int(forKey: name).map(String.init)
+                ?? reader.double(forKey: name).map { String($0) }
         }
     }
 

@@ -66,6 +66,8 @@ struct FakeStorage: HostStorage {
 
     func readConsoleLog(of vm: VMID, limit: Int) async throws(Fault) -> [UInt8] { Array("login:".utf8.suffix(limit)) }
 
+    func heldFiles() async throws(Fault) -> [HeldFile] { host.with { $0.files } }
+
     func release(_ vm: VMID) async throws(Fault) {
         try call("storage.release") { state in
             if let fault = state.releaseFault { return fault }

@@ -57,6 +57,7 @@ final class FakeHost: Sendable {
         var marks: [VMID: EpochMark] = [:]
         var released: [VMID] = []
         var removed: [VMID] = []
+        var files: [HeldFile] = []
         var prepareFault: Fault?
         var releaseFault: Fault?
         var factsKnown = true

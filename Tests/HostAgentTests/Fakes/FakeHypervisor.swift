@@ -29,6 +29,13 @@ struct FakeHypervisor: Hypervisor {
         return seen.sorted { $0.vm < $1.vm }
     }
 
+    func heldDomains() async throws(HypervisorError) -> [HeldDomain] {
+        let seen = try ask("libvirt.domains") { state in
+            state.domains.map { ObservedDomain(vm: $0.key, epoch: $0.value.epoch, state: $0.value.state) }
+        }
+        return seen.sorted { $0.vm < $1.vm }.map { HeldDomain(seen: $0, name: "web", cpus: 1, memory: 128) }
+    }
+
     func domain(of vm: VMID) async throws(HypervisorError) -> ObservedDomain? {
         await host.gates.reach("libvirt.domain")
         return try ask("libvirt.domain") { state in

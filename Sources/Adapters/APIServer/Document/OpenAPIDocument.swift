@@ -34,7 +34,7 @@ package enum OpenAPIDocument {
             JSONValue.Member("operationId", .string(route.name)), JSONValue.Member("summary", .string(route.summary)),
             JSONValue.Member("parameters", .array(parameters(route))),
         ]
-        if let body = requestBody(route.body) { members.append(JSONValue.Member("requestBody", body)) }
+        if let body = requestBody(route) { members.append(JSONValue.Member("requestBody", body)) }
         members.append(JSONValue.Member("responses", responses(route)))
         switch route.access {
         case .open: members.append(JSONValue.Member("security", .array([])))
@@ -71,8 +71,8 @@ package enum OpenAPIDocument {
         ]
     }
 
-    private static func requestBody(_ body: Route.Body) -> JSONValue? {
-        switch body {
+    private static func requestBody(_ route: Route) -> JSONValue? {
+        switch route.body {
         case .none: nil
         case .file:
             [
@@ -82,7 +82,11 @@ package enum OpenAPIDocument {
         case .json(let shape):
             [
                 "required": .bool(!shape.isOptional),
-                "content": ["application/json": ["schema": reference(shape.name)]],
+                "content": .object(
+                    (route.method == .patch
+                        ? ["application/json", "application/merge-patch+json"] : ["application/json"]).map {
+                            JSONValue.Member($0, ["schema": reference(shape.name)])
+                        }),
             ]
         }
     }
@@ -170,9 +174,10 @@ extension FaultCode {
         case .idempotencyKeyReused, .imageInvalid: 422
         case .internalError: 500
         case .hostUnreachable, .libvirtUnavailable, .storeUnavailable: 503
-        case .alreadyConnected, .commandFailed, .diskElsewhere, .domainNotFound, .epochConflict, .hostDeleted,
-            .hostInUse, .imageInUse, .imageNotReady, .invalidState, .joinTokenInvalid, .migrationImpossible, .nameTaken,
-            .noCapacity, .operationInProgress, .outcomeUnknown, .placementUnresolved, .protocolMismatch, .staleEpoch,
+        case .affinity, .alreadyConnected, .antiAffinity, .commandFailed, .diskElsewhere, .domainNotFound,
+            .epochConflict, .hostDeleted, .hostInUse, .imageInUse, .imageNotReady, .invalidState, .joinTokenInvalid,
+            .labelsMismatch, .migrationImpossible, .nameTaken, .noCapacity, .operationInProgress, .outcomeUnknown,
+            .placementUnresolved, .protocolMismatch, .staleEpoch,
             .staleSession, .superseded:
             409
         }

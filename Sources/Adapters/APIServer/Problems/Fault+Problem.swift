@@ -40,7 +40,9 @@ extension FaultCode {
     /// The same words for every problem of this code.
     package var title: String {
         switch self {
+        case .affinity: "The VMs that it wants to be with are elsewhere"
         case .alreadyConnected: "The host already has an agent"
+        case .antiAffinity: "A VM there keeps it away"
         case .bodyTooLarge: "The body is too large"
         case .commandFailed: "The host could not do it"
         case .diskElsewhere: "The disk lies on another host"
@@ -59,6 +61,7 @@ extension FaultCode {
         case .invalidField: "A field is wrong"
         case .invalidState: "Not possible in the present state"
         case .joinTokenInvalid: "The join token is not valid"
+        case .labelsMismatch: "The host lacks a label"
         case .libvirtUnavailable: "The host's libvirt does not answer"
         case .methodNotAllowed: "The method is not allowed"
         case .migrationImpossible: "It cannot be moved there"

@@ -51,6 +51,9 @@ package struct JSONBody: Sendable {
         members = Dictionary(uniqueKeysWithValues: found.map { ($0.name, $0.value) })
     }
 
+    /// Whether the field is there and null.
+    func isNull(_ name: String) -> Bool { members[name] == .null }
+
     package func require<Value>(_ field: BodyField<Value>) throws(Fault) -> Value {
         guard let value = try optional(field) else {
             throw .invalid(field.name, "is required and \(field.expectation).")

@@ -45,12 +45,12 @@ package enum RequestHeaders {
         return revision
     }
 
-    /// Refuses a body that does not say that it is JSON.
-    package static func checkJSON(_ headers: HTTPFields) throws(Fault) {
+    /// Refuses a body that does not say that it is JSON; of a PATCH also one that says that it is a merge patch (RFC 7396).
+    package static func checkJSON(_ headers: HTTPFields, isPatch: Bool = false) throws(Fault) {
         let parts = (headers[.contentType] ?? "").lowercased().split(separator: ";").map {
             $0.trimmingPrefix { $0 == " " }.filter { $0 != " " && $0 != "\"" }
         }
-        let isJSON = parts.first == "application/json"
+        let isJSON = parts.first == "application/json" || isPatch && parts.first == "application/merge-patch+json"
         guard isJSON, parts.dropFirst().allSatisfy({ $0 == "charset=utf-8" }) else {
             throw Fault(
                 .invalid, .invalidBody, "The body's Content-Type must be application/json (in UTF-8).",

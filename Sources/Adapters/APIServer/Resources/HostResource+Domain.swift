@@ -3,24 +3,26 @@ package import ControlPlane
 import Domain
 
 extension HostResource {
-    /// `node` is the management node that holds the sessions.
-    package init(_ view: HostView, node: String) {
+    /// `allocatable` is what placements on it may hold together, and `node` the management node that holds the sessions.
+    package init(_ view: HostView, allocatable: Allocation?, node: String) {
         let host = view.host
         self.init(
             id: host.id.rawValue, name: host.name, state: host.state.rawValue, connection: host.connection.rawValue,
             session: host.session, node: host.connection == .disconnected ? nil : node,
             lastSeenAt: host.lastSeenAt?.rfc3339, capacity: host.facts.map { HostCapacity($0) },
-            allocated: HostCapacity(cpus: view.allocated.cpus, memory: view.allocated.memory),
+            allocatable: allocatable.map { HostCapacity($0) }, allocated: HostCapacity(view.allocated),
             agentVersion: host.facts?.agentVersion, hypervisor: host.facts.map { HypervisorResource($0.hypervisor) },
             libvirtAnswers: host.libvirtAnswers, bootID: host.bootID, pool: host.facts?.pool.rawValue,
             fencedAt: host.fencedAt?.rfc3339, deletedAt: host.deletedAt?.rfc3339,
-            sightings: view.sightings.map { DomainSighting($0) }, revision: host.revision,
-            createdAt: host.createdAt.rfc3339, updatedAt: host.updatedAt.rfc3339)
+            sightings: view.sightings.map { DomainSighting($0) }, labels: host.labels.values,
+            revision: host.revision, createdAt: host.createdAt.rfc3339, updatedAt: host.updatedAt.rfc3339)
     }
 }
 
 extension HostCapacity {
     init(_ facts: HostFacts) { self.init(cpus: facts.cpus, memory: facts.memory) }
+
+    init(_ allocation: Allocation) { self.init(cpus: allocation.cpus, memory: allocation.memory) }
 }
 
 extension HypervisorResource {

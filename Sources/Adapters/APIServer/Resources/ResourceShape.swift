@@ -115,6 +115,17 @@ package struct ResourceField<Resource: Sendable>: Sendable {
         }
     }
 
+    static func labels(
+        _ name: String, _ summary: String, _ read: @escaping @Sendable (Resource) -> [String: String]
+    ) -> Self {
+        Self(
+            name,
+            ["type": "object", "additionalProperties": ["type": "string"], "description": .string(summary)]
+        ) { resource in
+            .object(read(resource).sorted { $0.key < $1.key }.map { JSONValue.Member($0.key, .string($0.value)) })
+        }
+    }
+
     /// The same field, absent rather than null where there is no value.
     var leftOutWhenAbsent: Self {
         var field = self

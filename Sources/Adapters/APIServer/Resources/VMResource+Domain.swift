@@ -14,7 +14,8 @@ extension VMResource {
             host: vm.state.placement?.host.rawValue, lastHost: vm.lastHost?.rawValue,
             destination: vm.state.destination?.host.rawValue, epoch: vm.epoch.rawValue, cpus: vm.cpus,
             memory: vm.memory, image: vm.image.rawValue, operation: vm.operation?.rawValue,
-            waitingFor: waitingFor, conflicts: view.conflicts.map { DomainSighting($0) }, revision: vm.revision,
+            waitingFor: waitingFor, conflicts: view.conflicts.map { DomainSighting($0) },
+            labels: vm.labels.values, placement: PlacementRulesResource(vm.rules), revision: vm.revision,
             createdAt: vm.createdAt.rfc3339, updatedAt: vm.updatedAt.rfc3339)
     }
 }

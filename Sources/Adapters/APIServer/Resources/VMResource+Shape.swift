@@ -24,6 +24,8 @@ extension VMResource {
             .optionalText("operation", "The id of the operation that is under way.", format: "uuid") { $0.operation },
             .optionalOne("waitingFor", WaitingFor.shape) { $0.waitingFor },
             .list("conflicts", DomainSighting.shape) { $0.conflicts },
+            .labels("labels", "What people say of it.") { $0.labels },
+            .one("placement", PlacementRulesResource.shape) { $0.placement },
             .integer("revision", "Rises with every change; also the ETag.") { Int64($0.revision) },
             .text("createdAt", "When it was recorded.", format: "date-time") { $0.createdAt },
             .text("updatedAt", "When it last changed.", format: "date-time") { $0.updatedAt },

@@ -12,6 +12,7 @@ struct HostRoutes: Sendable {
             .choice("state", of: Host.AdminState.allCases.map(\.rawValue), "Only hosts in this state."),
             .choice("connection", of: Host.Connection.allCases.map(\.rawValue), "Only hosts connected like this."),
             .text("name", upTo: Name.longest, "Only the host of this name."),
+            .label("hosts"),
         ], sorts: ["name", "createdAt", "updatedAt"])
     private static let page = pageShape(of: HostResource.shape)
     private static let force = QueryField<Bool>.flag(
@@ -22,7 +23,7 @@ struct HostRoutes: Sendable {
 
     var routes: [Route] {
         [
-            index, add, show, delete, joinToken,
+            index, add, show, patch, delete, joinToken,
             setState("enable", .enabled, "Lets the host take new VMs."),
             setState("disable", .disabled, "Gives the host no new VMs; those that run there are left alone."),
             reconnect, fence,
@@ -39,7 +40,7 @@ struct HostRoutes: Sendable {
             return .resource(
                 Self.page,
                 Page(
-                    items: found.items.map { HostResource($0, node: services.node) },
+                    items: found.items.map(resource),
                     nextCursor: ListParameters.cursor(found.next, of: query)))
         }
     }
@@ -61,6 +62,14 @@ struct HostRoutes: Sendable {
             .get, "/v1/hosts/{host}", named: "showHost", "Shows a host.",
             answer: .json(HostResource.shape, "The host."), faults: [.notFound]
         ) { call in answer(try await hosts.host(call.value("host"))) }
+    }
+
+    private var patch: Route {
+        Route(
+            .patch, "/v1/hosts/{host}", named: "patchHost", "Changes the host's labels, as a JSON merge patch.",
+            body: .json(BodyShape("PatchHostRequest", [BodyField<LabelPatch>.labelPatch])),
+            answer: .json(HostResource.shape, "The host."), faults: [.invalidField, .notFound, .revisionMismatch]
+        ) { call in answer(try await hosts.label(call.value("host"), call.body.labelPatch(), by: call.caller)) }
     }
 
     private var delete: Route {
@@ -114,6 +123,10 @@ struct HostRoutes: Sendable {
     }
 
     private func answer(_ view: HostView) -> Answer {
-        .resource(HostResource.shape, HostResource(view, node: services.node)).tagged(view.host.revision)
+        .resource(HostResource.shape, resource(view)).tagged(view.host.revision)
+    }
+
+    private func resource(_ view: HostView) -> HostResource {
+        HostResource(view, allocatable: hosts.allocatable(of: view.host), node: services.node)
     }
 }

@@ -14,6 +14,7 @@ struct VMRoutes: Sendable {
             .text("host", upTo: Name.longest, "Only VMs placed on this host (id or name)."),
             .text("name", upTo: Name.longest, "Only the VM of this name."),
             .text("image", upTo: Name.longest, "Only VMs made from this image (id or name)."),
+            .label("VMs"),
         ], sorts: ["name", "createdAt", "updatedAt"])
     private static let page = pageShape(of: VMResource.shape)
     private static let consoleLimit = QueryField<Int64>.integer(
@@ -26,6 +27,8 @@ struct VMRoutes: Sendable {
         "cpus", in: VMService.cpuLimits, of: "CPUs", isRequired: true, "Virtual CPUs.")
     private static let memory = BodyField<Int>.integer(
         "memory", in: VMService.memoryLimits, of: "MiB", isRequired: true, "MiB.")
+    private static let labels = BodyField<Labels>.labels("labels", "What people say of it.")
+    private static let rules = BodyField<PlacementRules>.placementRules("placement")
     static let host = BodyField<String>.reference("host", "The host's id or name; any with room by default.")
     private static let mode = BodyField<StopMode>.choice("mode", "How hard; `grace` by default.")
     private static let timeout = BodyField<Int>.integer(
@@ -41,7 +44,8 @@ struct VMRoutes: Sendable {
         "expectedEpoch", in: 1...Int.max, "Refused unless the VM's placement has this epoch.")
 
     var routes: [Route] {
-        [index, create, plan, show, delete, start, stop, migrate] + GuestControl.allCases.map(control) + [consoleLog]
+        [index, create, plan, show, patch, delete, start, stop, migrate] + GuestControl.allCases.map(control)
+            + [consoleLog]
     }
 
     private var index: Route {
@@ -62,13 +66,16 @@ struct VMRoutes: Sendable {
     private var create: Route {
         Route(
             .post, "/v1/vms", named: "createVM", "Records a VM; start brings it to life.",
-            body: .json(BodyShape("CreateVMRequest", [Self.name, Self.image, Self.cpus, Self.memory])),
+            body: .json(
+                BodyShape("CreateVMRequest", [Self.name, Self.image, Self.cpus, Self.memory, Self.labels, Self.rules])),
             answer: .json(VMResource.shape, "The new VM.", status: 201),
             faults: [.invalidField, .nameTaken, .notFound, .imageNotReady]
         ) { call in
             let new = NewVM(
                 name: try call.body.require(Self.name), image: try call.body.require(Self.image),
-                cpus: try call.body.require(Self.cpus), memory: try call.body.require(Self.memory))
+                cpus: try call.body.require(Self.cpus), memory: try call.body.require(Self.memory),
+                labels: try call.body.optional(Self.labels) ?? .none,
+                rules: try call.body.optional(Self.rules) ?? .none)
             let view = try await vms.create(new, by: call.caller)
             return .vm(.created, view).located("/v1/vms/\(view.vm.id)")
         }
@@ -77,12 +84,14 @@ struct VMRoutes: Sendable {
     private var plan: Route {
         Route(
             .post, "/v1/placements", named: "planPlacement",
-            "Says where a VM of this size would start now, and why; places nothing.",
-            body: .json(BodyShape("PlanPlacementRequest", [Self.cpus, Self.memory])),
+            "Says where a VM like this would start now, and why; places nothing.",
+            body: .json(BodyShape("PlanPlacementRequest", [Self.cpus, Self.memory, Self.labels, Self.rules])),
             answer: .json(PlacementResource.shape, "What speaks for and against each host."), faults: [.invalidField]
         ) { call in
             let verdicts = try await vms.plan(
-                cpus: try call.body.require(Self.cpus), memory: try call.body.require(Self.memory))
+                cpus: try call.body.require(Self.cpus), memory: try call.body.require(Self.memory),
+                labels: try call.body.optional(Self.labels) ?? .none,
+                rules: try call.body.optional(Self.rules) ?? .none)
             return .resource(PlacementResource.shape, PlacementResource(verdicts))
         }
     }
@@ -92,6 +101,15 @@ struct VMRoutes: Sendable {
             .get, "/v1/vms/{vm}", named: "showVM", "Shows a VM.", answer: .json(VMResource.shape, "The VM."),
             faults: [.notFound]
         ) { call in .vm(.ok, try await vms.vm(call.value("vm"))) }
+    }
+
+    private var patch: Route {
+        Route(
+            .patch, "/v1/vms/{vm}", named: "patchVM", "Changes the VM's labels, as a JSON merge patch.",
+            body: .json(BodyShape("PatchVMRequest", [BodyField<LabelPatch>.labelPatch])),
+            answer: .json(VMResource.shape, "The VM."),
+            faults: [.invalidField, .notFound, .invalidState, .revisionMismatch]
+        ) { call in .vm(.ok, try await vms.label(call.value("vm"), call.body.labelPatch(), by: call.caller)) }
     }
 
     private var delete: Route {
@@ -114,7 +132,7 @@ struct VMRoutes: Sendable {
             answer: .json(OperationResource.shape, "The accepted operation.", status: 202),
             faults: [
                 .notFound, .invalidState, .operationInProgress, .placementUnresolved, .noCapacity, .diskElsewhere,
-                .hostUnreachable,
+                .labelsMismatch, .affinity, .antiAffinity, .hostUnreachable, .libvirtUnavailable,
             ]
         ) { call in
             let host = try call.body.optional(Self.host)

@@ -7,7 +7,7 @@ enum HostRows {
     static let fixed = ["id", "revision", "created_at"]
     static let changing = [
         "name", "state", "connection", "session", "libvirt_answers", "boot_id", "facts", "last_seen_at", "fenced_at",
-        "fence_proof", "deleted_at", "updated_at",
+        "fence_proof", "deleted_at", "labels", "updated_at",
     ]
     static let select = "SELECT \((fixed + changing).joined(separator: ", ")) FROM host"
     static let insert =
@@ -20,6 +20,7 @@ enum HostRows {
             "state": .label("state", Host.AdminState.allCases.map(\.rawValue)),
             "connection": .label("connection", Host.Connection.allCases.map(\.rawValue)),
             "name": .text("name"),
+            "label": .labels("labels"),
         ],
         sorts: ["name": .text("name"), "createdAt": .time("created_at"), "updatedAt": .time("updated_at")],
         record: record)
@@ -33,7 +34,7 @@ enum HostRows {
             SQLValue(host.name), SQLValue(host.state), SQLValue(host.connection), SQLValue(host.session),
             SQLValue(host.libvirtAnswers), SQLValue(host.bootID), SQLValue(try host.facts.map(JSONText.encode)),
             SQLValue(host.lastSeenAt), SQLValue(host.fencedAt), SQLValue(host.fenceProof), SQLValue(host.deletedAt),
-            SQLValue(updatedAt),
+            SQLValue(host.labels), SQLValue(updatedAt),
         ]
     }
 
@@ -41,7 +42,8 @@ enum HostRows {
         let read = RowReader("host", row)
         return Host(
             id: try read.id("id"), name: try read.text("name"), state: try read.label("state"),
-            connection: try read.label("connection"), session: try read.integer("session"),
+            labels: try read.labels("labels"), connection: try read.label("connection"),
+            session: try read.integer("session"),
             libvirtAnswers: try read.flag("libvirt_answers"), bootID: try read.optionalText("boot_id"),
             facts: try read.optionalJSON("facts"), lastSeenAt: try read.optionalTime("last_seen_at"),
             fencedAt: try read.optionalTime("fenced_at"), fenceProof: try read.optionalText("fence_proof"),

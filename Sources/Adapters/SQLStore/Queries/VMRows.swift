@@ -8,8 +8,8 @@ enum VMRows {
     static let changing = [
         "name", "image", "cpus", "memory", "state", "placement_host", "placement_epoch", "wait_reason", "stop_cause",
         "epoch", "last_host", "last_epoch", "destination_host", "destination_epoch", "destination_wait_reason", "pool",
-        "domain_seen", "observed_session", "observed_sequence", "operation", "wish",
-        "updated_at",
+        "domain_seen", "observed_session", "observed_sequence", "operation", "wish", "labels", "host_labels",
+        "affinity", "anti_affinity", "updated_at",
     ]
     static let select = "SELECT \((fixed + changing).joined(separator: ", ")) FROM vm"
     static let insert =
@@ -23,6 +23,7 @@ enum VMRows {
             "host": .reference("placement_host", to: "host", where: "deleted_at IS NULL"),
             "name": .text("name"),
             "image": .reference("image", to: "image"),
+            "label": .labels("labels"),
         ],
         sorts: ["name": .text("name"), "createdAt": .time("created_at"), "updatedAt": .time("updated_at")],
         record: record)
@@ -42,7 +43,8 @@ enum VMRows {
             SQLValue(migration?.destination.epoch.rawValue), SQLValue(migration?.destinationLost?.rawValue),
             SQLValue(vm.pool),
             SQLValue(vm.domainSeen), SQLValue(vm.observed?.session), SQLValue(vm.observed?.sequence),
-            SQLValue(vm.operation), SQLValue(vm.wish), SQLValue(updatedAt),
+            SQLValue(vm.operation), SQLValue(vm.wish), SQLValue(vm.labels), SQLValue(vm.rules.hostLabels),
+            SQLValue(vm.rules.affinity), SQLValue(vm.rules.antiAffinity), SQLValue(updatedAt),
         ]
     }
 
@@ -54,7 +56,8 @@ enum VMRows {
             epoch: try read.epoch("epoch"),
             lastPlacement: try placement(read, "last_host", "last_epoch"),
             pool: try read.optionalID("pool"), domainSeen: try read.flag("domain_seen"),
-            observed: try observation(read), operation: try read.optionalID("operation"), wish: try read.int("wish"),
+            observed: try observation(read), operation: try read.optionalID("operation"),
+            labels: try read.labels("labels"), rules: try rules(read), wish: try read.int("wish"),
             revision: try read.int("revision"), createdAt: try read.time("created_at"),
             updatedAt: try read.time("updated_at"))
     }
@@ -94,6 +97,12 @@ enum VMRows {
             (.destroyed, _, _, _):
             throw read.impossible("its placement, wait reason or stop cause does not fit the state '\(label.rawValue)'")
         }
+    }
+
+    private static func rules(_ read: RowReader) throws -> PlacementRules {
+        PlacementRules(
+            hostLabels: try read.labels("host_labels"), affinity: try read.labels("affinity"),
+            antiAffinity: try read.labels("anti_affinity"))
     }
 
     private static func placement(_ read: RowReader, _ hostColumn: String, _ epochColumn: String) throws -> Placement? {

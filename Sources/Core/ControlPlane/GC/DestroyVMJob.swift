@@ -5,9 +5,7 @@ struct DestroyVMJob: Workflow {
     let context: Context
 
     func attempt(_ job: Job) async throws -> Attempt {
-        if try await context.database.read({ tx in try tx.host(job.host)?.deletedAt != nil }) {
-            return try await cancel(job)
-        }
+        guard try await isWanted(job) else { return .ended }
         await context.faults.reach("gc-destroy.before-command")
         let command = DestroyVMCommand(vm: job.vm, epoch: job.epoch, removesDisk: job.payload.removesDisk ?? true)
         let end = await context.driver(of: job.host).destroy(command, as: job.command)
@@ -23,12 +21,34 @@ struct DestroyVMJob: Workflow {
         }
     }
 
-    private func cancel(_ job: Job) async throws -> Attempt {
-        try await context.database.write("gc-destroy.cancel") { tx in
-            try tx.abandonWork(of: job)
-            try tx.end(job, underLease: job.leaseToken, as: JobEnd(.cancelled, .hostDeleted))
+    /// Whether it is still to be done; if not, its end is written.
+    private func isWanted(_ job: Job) async throws -> Bool {
+        guard try await context.database.read({ tx in try tx.reasonToCancelDestroy(job) }) != nil else { return true }
+        return try await context.database.write("gc-destroy.cancel") { tx in
+            guard let end = try tx.reasonToCancelDestroy(job) else { return true }
+            if end.outcome == .hostDeleted { try tx.abandonWork(of: job) }
+            try tx.end(job, underLease: job.leaseToken, as: end)
+            return false
         }
-        return .ended
+    }
+}
+
+extension Transaction {
+    fileprivate func reasonToCancelDestroy(_ job: Job) throws -> JobEnd? {
+        let host = try host(job.host)
+        guard host?.deletedAt == nil else { return JobEnd(.cancelled, .hostDeleted) }
+        guard let vm = try vm(job.vm) else {
+            // An orphan that somebody wants gone; but no disk goes from under a domain that has been seen since.
+            let isSeen = try sightings(of: job.vm).contains { $0.host != job.host }
+            return isSeen ? JobEnd(.superseded, .superseded) : nil
+        }
+        switch vm.state {
+        case .destroying, .destroyed: return nil
+        case .created, .starting, .running, .pausing, .paused, .resuming, .rebooting, .migrating, .stopping,
+            .stopped, .crashed, .unknown:
+            // What lies there may have got an owner since the job was written.
+            return vm.ownsFiles(in: host?.facts?.pool, on: job.host) ? JobEnd(.superseded, .superseded) : nil
+        }
     }
 }
 

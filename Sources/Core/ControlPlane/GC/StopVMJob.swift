@@ -108,8 +108,10 @@ extension JobOutcome {
         let isStillItsEpoch: Bool
         switch reply {
         case .applied: isStillItsEpoch = true
+        // Without a record it was an orphan's, and nothing else is to be said of it.
+        case .superseded(nil): isStillItsEpoch = true
         // A report or a fence may have recorded the same end before.
-        case .superseded(let vm): isStillItsEpoch = vm?.epoch == job.epoch && vm?.state.placement == nil
+        case .superseded(let vm?): isStillItsEpoch = vm.epoch == job.epoch && vm.state.placement == nil
         }
         guard isStillItsEpoch else {
             self = .superseded
@@ -122,7 +124,8 @@ extension JobOutcome {
 extension Transaction {
     fileprivate func reasonToCancel(_ job: Job) throws -> JobEnd? {
         guard let host = try host(job.host), host.deletedAt == nil else { return JobEnd(.cancelled, .hostDeleted) }
-        guard let vm = try vm(job.vm) else { return JobEnd(.cancelled, .vmDestroyed) }
+        // Records are kept, so one that is missing was never there: the domain is an orphan that somebody wants gone.
+        guard let vm = try vm(job.vm) else { return nil }
         switch vm.state {
         case .destroyed, .destroying:
             // Its own job ends the domain; without one the domain may linger, and this job goes on.

@@ -35,6 +35,9 @@ package protocol VMTable {
     func vms(_ query: ListQuery) throws -> ListPage<VM>
     /// All VMs whose placement is on `host`.
     func vms(placedOn host: HostID) throws -> [VM]
+    /// VMs with a placement that have a label which `rules` name as affinity or anti-affinity, or whose own anti-affinity
+    /// names one of `labels`.
+    func neighbours(concerning labels: Labels, _ rules: PlacementRules) throws -> [Neighbour]
     func vms(madeFrom image: ImageID, limit: Int) throws -> [VM]
     /// Fails with the fault `name-taken` when another VM that is not destroyed has the name.
     func insert(_ vm: VM) throws
@@ -248,8 +251,9 @@ package struct RememberedRequest: Hashable, Sendable {
 
 /// One page of a list: filters by field, an order, and where the previous page ended.
 package struct ListQuery: Hashable, Sendable {
-    /// Field name to wanted value. VMs: `state`, `host`, `name`, `image`. Hosts: `state`, `connection`, `name`. Jobs:
-    /// `purpose` (operation, gc), `kind`, `state`, `vm`, `host`. Images: `name`, `kind`.
+    /// Field name to wanted value. VMs: `state`, `host`, `name`, `image`, `label`. Hosts: `state`, `connection`, `name`,
+    /// `label`. Jobs: `purpose` (operation, gc), `kind`, `state`, `vm`, `host`. Images: `name`, `kind`. A label is
+    /// `key=value`; of several with commas between, all must hold.
     package var filters: [String: String]
     /// `name` (hosts, VMs, images), `createdAt`, or `updatedAt`.
     package var sort: String

@@ -16,6 +16,9 @@ package protocol HostSessions: Sendable {
     /// Asks for a fresh inventory.
     func inventory(of host: HostID, limit: Duration) async throws(Fault) -> SessionInventory
 
+    /// Asks for everything of Roost's that lies on the host.
+    func holdings(of host: HostID, limit: Duration) async throws(Fault) -> HostHoldings
+
     /// The last `limit` bytes of the VM's serial console log on `host`.
     func consoleLog(of vm: VMID, on host: HostID, limit: Int) async throws(Fault) -> [UInt8]
 

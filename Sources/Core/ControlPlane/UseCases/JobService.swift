@@ -196,7 +196,9 @@ package struct JobExplanation: Sendable {
         guard !job.state.isEnded else { return [] }
         var reasons = ["deleting host \(hostName) with --force"]
         if job.kind == .stopVM || vm?.state.label != .destroying { reasons.append("roost gc delete \(job.id)") }
-        if job.kind == .stopVM { reasons.append("deleting VM \(vmName), whose own job then ends the domain") }
+        if job.kind == .stopVM, vm != nil {
+            reasons.append("deleting VM \(vmName), whose own job then ends the domain")
+        }
         return reasons
     }
 }

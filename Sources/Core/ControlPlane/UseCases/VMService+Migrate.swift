@@ -41,7 +41,7 @@ extension VMService {
     /// one that it has, and leaves the work to the engine. Both hosts' capacity is held until it is known where the guest is.
     package func migrate(_ reference: String, _ request: MigrateRequest, by caller: Caller) async throws -> Job {
         try request.check()
-        let ids = context.ids
+        let (ids, policy) = (context.ids, context.settings.capacity)
         return try await context.database.write("vm.migrate") { tx in
             if let earlier = try tx.remembered(caller) { return try tx.resolveJob(earlier, .operation) }
             let vm = try tx.resolveVM(reference)
@@ -53,7 +53,7 @@ extension VMService {
             if let lost = try tx.reasonUnreachable(source.host) {
                 throw try tx.unreachable(source.host, lost, "migrate", isDeferrable: false)
             }
-            let (target, options) = try tx.target(of: request, for: vm, leaving: source)
+            let (target, options) = try tx.target(of: request, for: vm, leaving: source, policy)
             let destination = Placement(host: target.id, epoch: vm.epoch.next)
             var next = try vm.after(.migrationGranted(destination))
             next.wish += 1
@@ -74,7 +74,7 @@ extension VMService {
 extension Transaction {
     /// Where the move leads, and what it is to carry.
     fileprivate func target(
-        of request: MigrateRequest, for vm: VM, leaving source: Placement
+        of request: MigrateRequest, for vm: VM, leaving source: Placement, _ policy: CapacityPolicy
     ) throws -> (Host, MigrationOptions) {
         if let wanted = request.host, try resolveHost(wanted).id == source.host {
             throw Fault(
@@ -83,10 +83,11 @@ extension Transaction {
         }
         let hasDisk = try resolveImage(vm.image.rawValue).kind == .disk
         var options = request.options
-        let need = PlacementNeed(cpus: vm.cpus, memory: vm.memory, pool: options.copiesStorage ? nil : vm.pool)
+        var need = PlacementNeed(of: vm)
+        if options.copiesStorage { need.pool = nil }
         let target: Host
         do {
-            target = try placementHost(for: need, wanted: request.host, except: source.host)
+            target = try placementHost(for: need, wanted: request.host, except: source.host, policy)
         } catch let fault as Fault where fault.code == .diskElsewhere {
             throw Fault(
                 fault.kind, fault.code, fault.message,

@@ -5,7 +5,7 @@ extension VMService {
     ///
     /// Refused with `placement-unresolved` while a domain of the VM may exist anywhere.
     package func start(_ reference: String, on wanted: String?, by caller: Caller) async throws -> Job {
-        let ids = context.ids
+        let (ids, policy) = (context.ids, context.settings.capacity)
         return try await context.database.write("vm.start") { tx in
             if let earlier = try tx.remembered(caller) { return try tx.resolveJob(earlier, .operation) }
             var vm = try tx.resolveVM(reference)
@@ -13,8 +13,7 @@ extension VMService {
             try tx.endFulfilledStop(of: &vm)
             try tx.checkStartable(vm)
             let image = try tx.resolveImage(vm.image.rawValue)
-            let need = PlacementNeed(cpus: vm.cpus, memory: vm.memory, pool: vm.pool)
-            let host = try tx.placementHost(for: need, wanted: wanted)
+            let host = try tx.placementHost(for: PlacementNeed(of: vm), wanted: wanted, policy)
             let placement = Placement(host: host.id, epoch: vm.epoch.next)
             var next = try vm.after(.startGranted(placement))
             next.wish += 1
@@ -82,17 +81,6 @@ extension Transaction {
                 "A domain of VM \(vm.name) with epoch \(seen.epoch) runs on host \(host), where none should be.",
                 hint: "See roost vm show \(vm.name) and roost gc list --vm \(vm.name).")
         }
-    }
-
-    /// The host that is wanted, if it can take the VM; else the best of all but `excluded`.
-    func placementHost(for need: PlacementNeed, wanted: String?, except excluded: HostID? = nil) throws -> Host {
-        guard let wanted else {
-            return try PlacementChoice.choose(need, among: candidates().filter { $0.host.id != excluded })
-        }
-        let host = try resolveHost(wanted)
-        let candidate = Candidate(host: host, allocated: try allocated(on: host.id))
-        if let refusal = PlacementChoice.refusal(of: candidate, for: need) { throw refusal }
-        return host
     }
 
     /// Throws when an operation is under way on `vm`, and names it.

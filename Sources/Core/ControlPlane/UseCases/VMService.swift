@@ -23,8 +23,8 @@ package struct VMService: Sendable {
                     hint: "Upload its files: \(image.kind.parts.map(\.rawValue).joined(separator: ", ")).")
             }
             let vm = VM(
-                id: id, name: name, image: image.id, cpus: new.cpus, memory: new.memory, createdAt: tx.now,
-                updatedAt: tx.now)
+                id: id, name: name, image: image.id, cpus: new.cpus, memory: new.memory, labels: new.labels,
+                rules: new.rules, createdAt: tx.now, updatedAt: tx.now)
             try tx.insert(vm)
             try tx.append(
                 Event(
@@ -78,12 +78,18 @@ package struct NewVM: Sendable {
     package let image: String
     package let cpus: Int
     package let memory: Int  // MiB
+    package let labels: Labels
+    package let rules: PlacementRules
 
-    package init(name: String, image: String, cpus: Int, memory: Int) {
+    package init(
+        name: String, image: String, cpus: Int, memory: Int, labels: Labels = .none, rules: PlacementRules = .none
+    ) {
         self.name = name
         self.image = image
         self.cpus = cpus
         self.memory = memory
+        self.labels = labels
+        self.rules = rules
     }
 }
 

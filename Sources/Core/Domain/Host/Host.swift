@@ -4,6 +4,7 @@ package struct Host: Hashable, Sendable {
     /// Unique among hosts that are not deleted.
     package var name: String
     package var state: AdminState
+    package var labels: Labels
     package var connection: Connection
     /// The number of the latest session; each new one has a higher number. 0 before the first.
     package var session: Int64
@@ -28,7 +29,8 @@ package struct Host: Hashable, Sendable {
     package enum Connection: String, CaseIterable, Sendable, Codable { case connecting, connected, disconnected }
 
     package init(
-        id: HostID, name: String, state: AdminState = .enabled, connection: Connection = .disconnected,
+        id: HostID, name: String, state: AdminState = .enabled, labels: Labels = .none,
+        connection: Connection = .disconnected,
         session: Int64 = 0, libvirtAnswers: Bool = false, bootID: String? = nil, facts: HostFacts? = nil,
         lastSeenAt: Timestamp? = nil, fencedAt: Timestamp? = nil, fenceProof: String? = nil,
         deletedAt: Timestamp? = nil, revision: Int = 1, createdAt: Timestamp, updatedAt: Timestamp
@@ -36,6 +38,7 @@ package struct Host: Hashable, Sendable {
         self.id = id
         self.name = name
         self.state = state
+        self.labels = labels
         self.connection = connection
         self.session = session
         self.libvirtAnswers = libvirtAnswers

@@ -21,6 +21,9 @@ package struct VM: Hashable, Sendable {
     package var observed: Observation?
     /// The operation that is under way, if any. One at a time.
     package var operation: JobID?
+    package var labels: Labels
+    /// What it asks of its hosts; given when it is made.
+    package let rules: PlacementRules
     /// Counts what users asked for; work queued for an earlier wish yields to a later one.
     package var wish: Int
     /// Rises with every change of the record.
@@ -31,8 +34,8 @@ package struct VM: Hashable, Sendable {
     package init(
         id: VMID, name: String, image: ImageID, cpus: Int, memory: Int, state: VMState = .created,
         epoch: Epoch = .none, lastPlacement: Placement? = nil, pool: PoolID? = nil, domainSeen: Bool = false,
-        observed: Observation? = nil, operation: JobID? = nil, wish: Int = 0, revision: Int = 1,
-        createdAt: Timestamp, updatedAt: Timestamp
+        observed: Observation? = nil, operation: JobID? = nil, labels: Labels = .none,
+        rules: PlacementRules = .none, wish: Int = 0, revision: Int = 1, createdAt: Timestamp, updatedAt: Timestamp
     ) {
         self.id = id
         self.name = name
@@ -46,6 +49,8 @@ package struct VM: Hashable, Sendable {
         self.domainSeen = domainSeen
         self.observed = observed
         self.operation = operation
+        self.labels = labels
+        self.rules = rules
         self.wish = wish
         self.revision = revision
         self.createdAt = createdAt

@@ -12,6 +12,8 @@ package protocol AgentInbox: Sendable {
     /// What became of command `id`. A command that was never received is refused from now on.
     func settle(_ id: CommandID) async -> AgentSettlement
     func collectInventory() async -> Inventory
+    /// Everything of Roost's that lies on this host.
+    func collectHoldings() async throws(Fault) -> HostHoldings
     func consoleLog(of vm: VMID, limit: Int) async throws(Fault) -> [UInt8]
     /// The server has durably taken note of the command's end.
     func acknowledge(_ id: CommandID) async

@@ -69,6 +69,8 @@ package protocol HostStorage: Sendable {
     func consoleLog(of vm: VMID) -> String
     /// The last `limit` bytes of the console log; empty when there is none.
     func readConsoleLog(of vm: VMID, limit: Int) async throws(Fault) -> [UInt8]
+    /// Root disks in the pool and console logs of this host, of whatever VM.
+    func heldFiles() async throws(Fault) -> [HeldFile]
     /// Gives back what a placement held besides the root disk. May be repeated.
     func release(_ vm: VMID) async throws(Fault)
     /// Removes the root disk and everything else of the VM. May be repeated.

@@ -10,6 +10,8 @@ package protocol Hypervisor: Sendable {
     func capacity() async throws(HypervisorError) -> (cpus: Int, memory: Int)
     /// All of Roost's domains. One whose metadata cannot be read is listed without its epoch.
     func domains() async throws(HypervisorError) -> [ObservedDomain]
+    /// The same domains, each with its name and size.
+    func heldDomains() async throws(HypervisorError) -> [HeldDomain]
     /// The domain of `vm`, or nil when libvirt answered that there is none.
     func domain(of vm: VMID) async throws(HypervisorError) -> ObservedDomain?
     /// Creates and starts a transient domain whose metadata carries the epoch. On an error no domain is left.

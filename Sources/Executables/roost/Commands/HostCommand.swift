@@ -7,7 +7,7 @@ struct HostCommand: AsyncParsableCommand {
         commandName: "host", abstract: "The machines that VMs run on.",
         subcommands: [
             Add.self, List.self, Show.self, Delete.self, Enable.self, Disable.self, Reconnect.self, Fence.self,
-            Token.self,
+            Token.self, Label.self, Orphans.self,
         ])
 
     struct Add: AsyncParsableCommand {
@@ -43,12 +43,13 @@ struct HostCommand: AsyncParsableCommand {
     struct List: AsyncParsableCommand {
         static let configuration = CommandConfiguration(abstract: "List hosts.")
 
+        @OptionGroup var filter: LabelFilter
         @OptionGroup var connection: ConnectionOptions
         @OptionGroup var output: OutputOptions
 
         func run() async throws {
             try await Session.run(connection, output) { session in
-                let hosts = try await session.client.hosts()
+                let hosts = try await session.client.hosts(label: filter.query)
                 try session.printer.list(
                     hosts, columns: HostResource.columns(Age(serverTime: hosts.serverTime)), name: \.name)
             }

@@ -7,7 +7,7 @@ struct VMCommand: AsyncParsableCommand {
         commandName: "vm", abstract: "Virtual machines.",
         subcommands: [
             Create.self, List.self, Show.self, Start.self, Stop.self, Pause.self, Resume.self, Reset.self, Reboot.self,
-            Migrate.self, Delete.self, Console.self,
+            Migrate.self, Delete.self, Label.self, Console.self,
         ])
 
     struct Create: AsyncParsableCommand {
@@ -21,6 +21,7 @@ struct VMCommand: AsyncParsableCommand {
         @Flag(name: .customLong("no-start"), help: "Create it only.") var isLeftStopped = false
         @Flag(help: "Create nothing; say where it would start, and what speaks against each other host.") var plan =
             false
+        @OptionGroup var placement: PlacementOptions
         @OptionGroup var wait: WaitOptions
         @OptionGroup var connection: ConnectionOptions
         @OptionGroup var output: OutputOptions
@@ -35,7 +36,9 @@ struct VMCommand: AsyncParsableCommand {
             try await Session.run(connection, output) { session in
                 if plan { return try await showPlan(session) }
                 let created = try await session.client.createVM(
-                    CreateVMRequest(name: name.text, image: image.text, cpus: cpus.value, memory: memory.value))
+                    CreateVMRequest(
+                        name: name.text, image: image.text, cpus: cpus.value, memory: memory.value,
+                        labels: placement.labelMap, placement: placement.rules))
                 if isLeftStopped {
                     return try session.printer.done("Created \(name.text).", json: created.text, name: name.text)
                 }
@@ -50,7 +53,8 @@ struct VMCommand: AsyncParsableCommand {
         }
 
         private func showPlan(_ session: Session) async throws {
-            let request = PlanPlacementRequest(cpus: cpus.value, memory: memory.value)
+            let request = PlanPlacementRequest(
+                cpus: cpus.value, memory: memory.value, labels: placement.labelMap, placement: placement.rules)
             let plan = try await session.client.planPlacement(request)
             let chosen = plan.value.hosts.first { $0.id == plan.value.host }
             try session.printer.plan(plan, chosen: chosen)
@@ -83,13 +87,15 @@ struct VMCommand: AsyncParsableCommand {
         @Option(help: "Only those in this state.") var state: String?
         @Flag(help: "Also those that are destroyed.") var all = false
         @Option(help: "Only those placed on this host.") var host: Reference?
+        @OptionGroup var filter: LabelFilter
         @OptionGroup var connection: ConnectionOptions
         @OptionGroup var output: OutputOptions
 
         func run() async throws {
             try await Session.run(connection, output) { session in
                 async let names = session.names([.hosts, .images])
-                let vms = try await session.client.vms(state: state, host: host?.text)
+                let vms = try await session.client.vms(
+                    state: state, host: host?.text, label: filter.query)
                 try session.printer.list(
                     vms.filtered { all || state != nil || !$0.isDestroyed },
                     columns: VMResource.columns(await names, Age(serverTime: vms.serverTime)), name: \.name)

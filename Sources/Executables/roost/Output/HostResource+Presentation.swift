@@ -13,15 +13,22 @@ extension HostResource {
             Column("NODE", isWide: true) { $0.node ?? "" },
             Column("AGENT", isWide: true) { $0.agentVersion ?? "" },
             Column("LAST SEEN", isWide: true) { age.since($0.lastSeenAt) },
+            Column("LABELS", isWide: true) { LabelText.line($0.labels) },
             Column("ID", isWide: true) { $0.id },
             Column("AGE") { age.since($0.createdAt) },
         ]
     }
 
-    /// Allocated of all there is.
+    /// Allocated of what can be.
     private func share(_ quantity: KeyPath<HostCapacity, Int>) -> String {
-        let all = capacity.map { String($0[keyPath: quantity]) } ?? "?"
+        let all = allocatable.map { String($0[keyPath: quantity]) } ?? "?"
         return "\(allocated[keyPath: quantity])/\(all)"
+    }
+
+    /// Allocated, what can be allocated, and what the host has.
+    private func usage(_ quantity: KeyPath<HostCapacity, Int>, _ unit: String, of own: String) -> String {
+        let all = capacity.map { "; the host has \($0[keyPath: quantity]) \(own)" } ?? ""
+        return "\(share(quantity)) \(unit) allocated\(all)"
     }
 
     /// Only an agent that is connected says how it is now.
@@ -57,8 +64,9 @@ extension HostResource {
             ]
         }
         facts += [
-            (name: "cpus", value: share(\.cpus) + " allocated"),
-            (name: "memory", value: share(\.memory) + " MiB allocated"),
+            (name: "cpus", value: usage(\.cpus, "virtual CPUs", of: "CPUs")),
+            (name: "memory", value: usage(\.memory, "MiB", of: "MiB")),
+            (name: "labels", value: LabelText.line(labels)),
             (name: "agent", value: agentVersion ?? ""), (name: "session", value: String(session)),
             (name: "node", value: node ?? ""), (name: "last seen", value: lastSeenAt ?? ""),
             (name: "boot", value: bootID ?? ""), (name: "pool", value: pool ?? ""),

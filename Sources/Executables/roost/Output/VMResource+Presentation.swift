@@ -30,6 +30,7 @@ extension VMResource {
             Column("EPOCH", isWide: true) { String($0.epoch) },
             Column("LAST HOST", isWide: true) { names[$0.lastHost] },
             Column("OPERATION", isWide: true) { $0.operation ?? "" },
+            Column("LABELS", isWide: true) { LabelText.line($0.labels) },
             Column("ID", isWide: true) { $0.id },
             Column("AGE") { age.since($0.createdAt) },
         ]
@@ -45,10 +46,13 @@ extension VMResource {
         }
         if let destination { facts.append((name: "moves to", value: names[destination])) }
         for conflict in conflicts { facts.append((name: "CONFLICT", value: conflict.text(names))) }
-        return facts + [
+        facts += [
             (name: "host", value: names[host]), (name: "last host", value: names[lastHost]),
             (name: "epoch", value: String(epoch)), (name: "cpus", value: String(cpus)),
             (name: "memory", value: "\(memory) MiB"), (name: "image", value: names[image]),
+            (name: "labels", value: LabelText.line(labels)),
+        ]
+        return facts + placement.facts + [
             (name: "operation", value: operation ?? ""), (name: "revision", value: String(revision)),
             (name: "created", value: createdAt), (name: "updated", value: updatedAt),
         ]
