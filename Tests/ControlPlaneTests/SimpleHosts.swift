@@ -259,6 +259,12 @@ final class SimpleHosts: HostSessions {
                 address: "10.0.0.12", port: 4711, domainType: "qemu", boot: .disk("/d"), consoleLog: "/c",
                 socketDirectory: "/s")
             return .done(CommandResult(effect: .prepared, sequence: host.sequence, landing: landing))
+        case .adopt(let adopt):
+            if found == nil { return .rejected(Fault(.conflict, .domainNotFound, "There is no domain.")) }
+            host.domains[vm] = adopt.grantedEpoch
+            host.highest[vm] = adopt.grantedEpoch
+            host.closed[vm] = max(host.closed[vm] ?? .none, epoch)
+            return done(.adopted)
         case .migrate, .cancelMigration:
             return .rejected(Fault(.conflict, .domainNotFound, "No move is under way."))
         case .stop(let stop):

@@ -143,6 +143,43 @@ extension EndToEnd {
             try await bench.roost("vm", "delete", "r21")
         }
 
+        @Test func `R01 a guest that is moved behind Roost's back is never stopped, and taken up where it is`()
+            async throws
+        {
+            let bench = try await EndToEnd.bench()
+            let vm = try await bench.runningVM("r01", on: "h1")
+            try await bench.console(of: "r01", says: "tick 1")
+            let sockets = "\(bench.directory)/r01"
+            try FileManager.default.createDirectory(atPath: sockets, withIntermediateDirectories: false)
+            let libvirt = "\(bench.directory)/h2/run/libvirt/libvirt-sock"
+            async let moved = bench(
+                "virsh", "h1", "migrate", "--live", "--p2p", "--unsafe", vm.id,
+                "qemu+unix:///system?socket=\(libvirt)", "--migrateuri", "unix://\(sockets)/memory")
+            var states: Set<String> = []
+            try await until("it is taken up on h2", limit: 60) {
+                let now = try await bench.vm("r01")
+                states.insert(now.state)
+                return now.state == "running" && now.host != vm.host
+            }
+            _ = try await moved
+            #expect(states.isSubset(of: ["running", "unknown"]))
+            let settled = try await bench.vm("r01")
+            #expect(settled.epoch == 2)
+            #expect(settled.conflicts.isEmpty)
+            #expect(try await homes(of: vm, bench) == ["h2"])
+            #expect(
+                try await bench("virsh", "h2", "metadata", vm.id, "https://roost.dev/domain/1").out.contains(
+                    "epoch=\"2\""))
+            for host in ["h1", "h2"] {
+                let log = try await bench("log", host).out.split(separator: "\n").filter { $0.contains(vm.id) }
+                #expect(log.allSatisfy { !$0.contains("command=stop") && !$0.contains("command=destroy") })
+            }
+            // What is reported of it from now on has its new epoch.
+            try await bench("qemu", "h2", vm.id, "kill")
+            try await bench.vm("r01", becomes: "crashed", limit: 10)
+            try await bench.roost("vm", "delete", "r01")
+        }
+
         @Test func `the agent of the source dies in a move: the guest lives on, at one place`() async throws {
             let bench = try await EndToEnd.bench()
             let vm = try await bench.runningVM("orphan", on: "h1")

@@ -33,6 +33,7 @@ import Testing
                     options: options))
         }
         commands.append(.cancelMigration(CancelMigrationCommand(vm: testVM, epoch: Epoch(7))))
+        commands.append(.adopt(AdoptVMCommand(vm: testVM, epoch: Epoch(7), grantedEpoch: Epoch(9))))
         for command in commands {
             let bytes: [UInt8] = try WireCommand(command, id: freshCommand()).serializedBytes()
             #expect(try HostCommand(reading: try WireCommand(serializedBytes: bytes)) == command)

@@ -205,3 +205,41 @@ extension AgentSettlement {
         return nil
     }
 }
+
+@Suite struct AdoptTests {
+    private let host = FakeHost()
+    private let adopt = HostCommand.adopt(AdoptVMCommand(vm: someVM, epoch: Epoch(5), grantedEpoch: Epoch(7)))
+
+    @Test func `a domain that is adopted has the granted epoch, and its old one is over`() async throws {
+        host.show(Epoch(5))
+        let agent = host.agent()
+        #expect(try await agent.execute(adopt, id: first).effect == .adopted)
+        #expect(host.epoch() == Epoch(7))
+        #expect(host.mark() == EpochMark(highest: Epoch(7), closed: Epoch(5)))
+        #expect(try await agent.execute(stop(.force, Epoch(5)), id: second).rejection == .staleEpoch)
+        #expect(host.isLive())
+    }
+
+    @Test func `only the domain that was found is adopted, and never with an epoch that was seen before`() async throws
+    {
+        #expect(try await host.agent().execute(adopt, id: commandID(1)).rejection == .domainNotFound)
+        host.show(Epoch(6))
+        #expect(try await host.agent().execute(adopt, id: commandID(2)).rejection == .staleEpoch)
+        host.show(nil)
+        #expect(try await host.agent().execute(adopt, id: commandID(3)).rejection == .epochConflict)
+        host.show(Epoch(5))
+        host.mark(EpochMark(highest: Epoch(8), closed: .none))
+        #expect(try await host.agent().execute(adopt, id: commandID(4)).rejection == .staleEpoch)
+        #expect(host.epoch() == Epoch(5))
+    }
+
+    @Test(arguments: AgentLife.Moment.allCases)
+    func `an agent that dies in an adoption finds out how far it came`(moment: AgentLife.Moment) async throws {
+        host.show(Epoch(5))
+        let life = AgentLife(.deathIn("libvirt.set-epoch", moment))
+        _ = try? await host.agent(life).execute(adopt, id: first)
+        #expect(life.isDead)
+        #expect(try await host.agent().execute(adopt, id: first).effect == .adopted)
+        #expect(host.epoch() == Epoch(7))
+    }
+}

@@ -44,6 +44,10 @@ extension RoostClient {
         try await value(APIRequest(.post, ["vms", vm, "actions", "stop"], body: Self.json(request)))
     }
 
+    package func resolveVM(_ vm: String, _ request: ResolveVMRequest) async throws(APIFailure) -> Answer<VMResource> {
+        try await value(APIRequest(.post, ["vms", vm, "actions", "resolve"], body: Self.json(request)))
+    }
+
     package func migrateVM(_ vm: String, _ request: MigrateVMRequest) async throws(APIFailure)
         -> Answer<OperationResource>
     {

@@ -40,6 +40,12 @@ struct KnownDomains: Sendable {
         if starting[vm] == epoch { starting[vm] = nil }
     }
 
+    /// The domain's metadata says another epoch now, of which libvirt tells nobody.
+    mutating func didChange(_ vm: VMID, to epoch: Epoch) {
+        guard let known = running[vm] else { return }
+        running[vm] = Known(epoch: epoch, state: known.state)
+    }
+
     func isKnown(_ vm: VMID) -> Bool { running[vm] != nil }
 
     /// What `notice` tells the agent, given what libvirt shows of the VM now.

@@ -74,6 +74,18 @@ extension LibvirtConnection {
         }
     }
 
+    func setEpoch(_ epoch: Epoch, of vm: VMID) throws(HypervisorError) {
+        try withDomain(vm) { domain throws(HypervisorError) in
+            // libvirt adds the namespace by itself, under the given prefix.
+            let element = "<vm id=\"\(vm)\" epoch=\"\(epoch)\"/>"
+            let failed =
+                virDomainSetMetadata(
+                    domain, Int32(VIR_DOMAIN_METADATA_ELEMENT.rawValue), element, "roost", DomainMetadata.namespace,
+                    VIR_DOMAIN_AFFECT_LIVE.rawValue) != 0
+            if failed { throw self.lastErrorOfActive(domain) }
+        }
+    }
+
     func beginPostCopy(of vm: VMID) throws(HypervisorError) {
         try withDomain(vm) { domain throws(HypervisorError) in
             if virDomainMigrateStartPostCopy(domain, 0) != 0 { throw self.lastErrorOfActive(domain) }

@@ -139,6 +139,13 @@ package final class LibvirtHypervisor: Hypervisor {
         try await ask("end of a move") { connection throws(HypervisorError) in try connection.cancelMigration(of: vm) }
     }
 
+    package func setEpoch(_ epoch: Epoch, of vm: VMID) async throws(HypervisorError) {
+        try await ask("change of metadata") { [link] connection throws(HypervisorError) in
+            try connection.setEpoch(epoch, of: vm)
+            link.didChange(vm, to: epoch)
+        }
+    }
+
     package func beginPostCopy(of vm: VMID) async throws(HypervisorError) {
         try await ask("turn to post-copy") { connection throws(HypervisorError) in
             try connection.beginPostCopy(of: vm)

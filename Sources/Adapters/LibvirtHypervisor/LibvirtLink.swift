@@ -101,6 +101,8 @@ final class LibvirtLink: Sendable {
     func willStart(_ vm: VMID, _ epoch: Epoch) { known.withLock { $0.willStart(vm, epoch) } }
     func didNotStart(_ vm: VMID, _ epoch: Epoch) { known.withLock { $0.didNotStart(vm, epoch) } }
 
+    func didChange(_ vm: VMID, to epoch: Epoch) { known.withLock { $0.didChange(vm, to: epoch) } }
+
     /// What happens from now on; a new stream ends the earlier one. Begins with `connected` if the connection is there.
     func events() -> AsyncStream<HypervisorEvent> {
         let (stream, continuation) = AsyncStream<HypervisorEvent>.makeStream()

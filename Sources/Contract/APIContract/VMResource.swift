@@ -127,6 +127,21 @@ package struct StopVMRequest: Codable, Hashable, Sendable {
     }
 }
 
+/// The body of `POST /v1/vms/{vm}/actions/resolve`: exactly one of `adopt`, `stop` and `gone`.
+package struct ResolveVMRequest: Codable, Hashable, Sendable {
+    package var adopt: String?
+    package var stop: String?
+    package var gone: Bool?
+    package var proof: String?
+
+    package init(adopt: String? = nil, stop: String? = nil, gone: Bool? = nil, proof: String? = nil) {
+        self.adopt = adopt
+        self.stop = stop
+        self.gone = gone
+        self.proof = proof
+    }
+}
+
 /// The body of `POST /v1/vms/{vm}/actions/migrate`.
 package struct MigrateVMRequest: Codable, Hashable, Sendable {
     package var host: String?

@@ -11,6 +11,7 @@ extension WireCommand {
         case .control(let control): kind = .control(WireControlVMCommand(control))
         case .prepareMigration(let prepare): kind = .prepareMigration(WirePrepareMigrationCommand(prepare))
         case .migrate(let migrate): kind = .migrate(WireMigrateVMCommand(migrate))
+        case .adopt(let adopt): kind = .adopt(WireAdoptVMCommand(adopt))
         case .cancelMigration(let cancel): kind = .cancelMigration(WireCancelMigrationCommand(cancel))
         }
     }
@@ -25,6 +26,7 @@ extension HostCommand {
         case .control(let control): self = .control(try ControlVMCommand(reading: control))
         case .prepareMigration(let prepare): self = .prepareMigration(try PrepareMigrationCommand(reading: prepare))
         case .migrate(let migrate): self = .migrate(try MigrateVMCommand(reading: migrate))
+        case .adopt(let adopt): self = .adopt(try AdoptVMCommand(reading: adopt))
         case .cancelMigration(let cancel): self = .cancelMigration(try CancelMigrationCommand(reading: cancel))
         case nil: throw UnreadableMessage("a command of an unknown kind")
         }

@@ -62,6 +62,23 @@ extension CancelMigrationCommand {
     }
 }
 
+extension WireAdoptVMCommand {
+    init(_ command: AdoptVMCommand) {
+        self.init()
+        vm = command.vm.rawValue
+        epoch = command.epoch.rawValue
+        grantedEpoch = command.grantedEpoch.rawValue
+    }
+}
+
+extension AdoptVMCommand {
+    init(reading wire: WireAdoptVMCommand) throws(UnreadableMessage) {
+        self.init(
+            vm: try readID(wire.vm, "the command's VM"), epoch: try readEpoch(wire.epoch),
+            grantedEpoch: try readEpoch(wire.grantedEpoch))
+    }
+}
+
 extension WireMigrationLanding {
     init(_ landing: MigrationLanding) {
         self.init()

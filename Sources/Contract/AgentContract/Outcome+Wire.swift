@@ -38,6 +38,7 @@ extension WireResult {
             case .prepared: .prepared
             case .migrated: .migrated
             case .cancelling: .cancelling
+            case .adopted: .adopted
             }
         sequence = result.sequence
         if let landing = result.landing { self.landing = WireMigrationLanding(landing) }
@@ -59,6 +60,7 @@ extension CommandResult {
         case .prepared: effect = .prepared
         case .migrated: effect = .migrated
         case .cancelling: effect = .cancelling
+        case .adopted: effect = .adopted
         case .unspecified, .UNRECOGNIZED: throw UnreadableMessage("command effect \(wire.effect.rawValue)")
         }
         guard (effect == .prepared) == wire.hasLanding else {

@@ -57,6 +57,7 @@ struct CommandRunner: Sendable {
             case .control(let control): outcome = try await self.run(control, run)
             case .prepareMigration(let prepare): outcome = try await self.run(prepare, run)
             case .migrate(let migrate): outcome = try await self.run(migrate, run)
+            case .adopt(let adopt): outcome = try await self.run(adopt, run)
             case .cancelMigration: return .rejected(.noMove)
             }
         } catch let error as CancellationError {
@@ -351,6 +352,11 @@ struct CommandRunner: Sendable {
         case (.migrate, .match), (.migrate, .absent):
             if try await isMoving(begun.vm) { return nil }
             outcome = .failed(.cutShort)
+        case (.adopt, .match):
+            outcome = .failed(
+                Fault(.unavailable, .commandFailed, "The agent was restarted before the command took effect."))
+        // The domain may have the new epoch, which is not known here.
+        case (.adopt, .absent): return nil
         // The domain may still be on its way up, and what a destroy left is not known.
         case (.start, .absent), (.destroy, .absent): return nil
         case (_, .other(let found)):

@@ -124,6 +124,13 @@ struct FakeHypervisor: Hypervisor {
         try act("libvirt.post-copy", .works) { state throws(HypervisorError) in state.postCopies += 1 }
     }
 
+    func setEpoch(_ epoch: Epoch, of vm: VMID) async throws(HypervisorError) {
+        try act("libvirt.set-epoch", .works) { state throws(HypervisorError) in
+            guard state.domains[vm] != nil else { throw .noDomain }
+            state.domains[vm]?.epoch = epoch
+        }
+    }
+
     func process(of vm: VMID) async throws(HypervisorError) -> (any GuestProcess)? {
         host.with { $0.domains[vm] != nil } ? FakeProcess(hypervisor: self, vm: vm) : nil
     }

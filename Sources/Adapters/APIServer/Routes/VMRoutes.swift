@@ -44,7 +44,7 @@ struct VMRoutes: Sendable {
         "expectedEpoch", in: 1...Int.max, "Refused unless the VM's placement has this epoch.")
 
     var routes: [Route] {
-        [index, create, plan, show, patch, delete, start, stop, migrate] + GuestControl.allCases.map(control)
+        [index, create, plan, show, patch, delete, start, stop, migrate, resolve] + GuestControl.allCases.map(control)
             + [consoleLog]
     }
 
@@ -200,7 +200,7 @@ struct VMRoutes: Sendable {
 }
 
 extension Answer {
-    fileprivate static func vm(_ status: HTTPStatus, _ view: VMView) -> Answer {
+    static func vm(_ status: HTTPStatus, _ view: VMView) -> Answer {
         .resource(VMResource.shape, VMResource(view), status: status).tagged(view.vm.revision)
     }
 }

@@ -911,6 +911,7 @@ package nonisolated struct WireResult: Sendable {
     case prepared // = 9
     case migrated // = 10
     case cancelling // = 11
+    case adopted // = 12
     case UNRECOGNIZED(Int)
 
     package init() {
@@ -931,6 +932,7 @@ package nonisolated struct WireResult: Sendable {
       case 9: self = .prepared
       case 10: self = .migrated
       case 11: self = .cancelling
+      case 12: self = .adopted
       default: self = .UNRECOGNIZED(rawValue)
       }
     }
@@ -949,6 +951,7 @@ package nonisolated struct WireResult: Sendable {
       case .prepared: return 9
       case .migrated: return 10
       case .cancelling: return 11
+      case .adopted: return 12
       case .UNRECOGNIZED(let i): return i
       }
     }
@@ -967,6 +970,7 @@ package nonisolated struct WireResult: Sendable {
       .prepared,
       .migrated,
       .cancelling,
+      .adopted,
     ]
 
   }
@@ -1383,6 +1387,14 @@ package nonisolated struct WireCommand: @unchecked Sendable {
     set {_uniqueStorage()._kind = .cancelMigration(newValue)}
   }
 
+  package var adopt: WireAdoptVMCommand {
+    get {
+      if case .adopt(let v)? = _storage._kind {return v}
+      return WireAdoptVMCommand()
+    }
+    set {_uniqueStorage()._kind = .adopt(newValue)}
+  }
+
   package var unknownFields = SwiftProtobuf.UnknownStorage()
 
   package nonisolated enum OneOf_Kind: Equatable, Sendable {
@@ -1393,6 +1405,7 @@ package nonisolated struct WireCommand: @unchecked Sendable {
     case prepareMigration(WirePrepareMigrationCommand)
     case migrate(WireMigrateVMCommand)
     case cancelMigration(WireCancelMigrationCommand)
+    case adopt(WireAdoptVMCommand)
 
   }
 
@@ -1619,6 +1632,23 @@ package nonisolated struct WireControlVMCommand: Sendable {
     ]
 
   }
+
+  package init() {}
+}
+
+/// Gives the live domain of `epoch` the epoch `granted_epoch`.
+package nonisolated struct WireAdoptVMCommand: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  package var vm: String = String()
+
+  package var epoch: Int64 = 0
+
+  package var grantedEpoch: Int64 = 0
+
+  package var unknownFields = SwiftProtobuf.UnknownStorage()
 
   package init() {}
 }
@@ -3053,7 +3083,7 @@ nonisolated extension WireResult: SwiftProtobuf.Message, SwiftProtobuf._MessageI
 }
 
 nonisolated extension WireResult.Effect: SwiftProtobuf._ProtoNameProviding {
-  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{2}\0EFFECT_UNSPECIFIED\0\u{1}EFFECT_STARTED\0\u{1}EFFECT_STOPPED\0\u{1}EFFECT_NOT_FOUND\0\u{1}EFFECT_DESTROYED\0\u{1}EFFECT_PAUSED\0\u{1}EFFECT_RESUMED\0\u{1}EFFECT_RESET\0\u{1}EFFECT_REBOOTED\0\u{1}EFFECT_PREPARED\0\u{1}EFFECT_MIGRATED\0\u{1}EFFECT_CANCELLING\0")
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{2}\0EFFECT_UNSPECIFIED\0\u{1}EFFECT_STARTED\0\u{1}EFFECT_STOPPED\0\u{1}EFFECT_NOT_FOUND\0\u{1}EFFECT_DESTROYED\0\u{1}EFFECT_PAUSED\0\u{1}EFFECT_RESUMED\0\u{1}EFFECT_RESET\0\u{1}EFFECT_REBOOTED\0\u{1}EFFECT_PREPARED\0\u{1}EFFECT_MIGRATED\0\u{1}EFFECT_CANCELLING\0\u{1}EFFECT_ADOPTED\0")
 }
 
 nonisolated extension WireMigrationLanding: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
@@ -3704,7 +3734,7 @@ nonisolated extension WireGoodbye: SwiftProtobuf.Message, SwiftProtobuf._Message
 
 nonisolated extension WireCommand: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   package static let protoMessageName: String = _protobuf_package + ".Command"
-  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}id\0\u{1}start\0\u{1}stop\0\u{1}destroy\0\u{1}control\0\u{3}prepare_migration\0\u{1}migrate\0\u{3}cancel_migration\0")
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}id\0\u{1}start\0\u{1}stop\0\u{1}destroy\0\u{1}control\0\u{3}prepare_migration\0\u{1}migrate\0\u{3}cancel_migration\0\u{1}adopt\0")
 
   fileprivate class _StorageClass {
     var _id: String = String()
@@ -3831,6 +3861,19 @@ nonisolated extension WireCommand: SwiftProtobuf.Message, SwiftProtobuf._Message
             _storage._kind = .cancelMigration(v)
           }
         }()
+        case 9: try {
+          var v: WireAdoptVMCommand?
+          var hadOneofValue = false
+          if let current = _storage._kind {
+            hadOneofValue = true
+            if case .adopt(let m) = current {v = m}
+          }
+          try decoder.decodeSingularMessageField(value: &v)
+          if let v = v {
+            if hadOneofValue {try decoder.handleConflictingOneOf()}
+            _storage._kind = .adopt(v)
+          }
+        }()
         default: break
         }
       }
@@ -3874,6 +3917,10 @@ nonisolated extension WireCommand: SwiftProtobuf.Message, SwiftProtobuf._Message
       case .cancelMigration?: try {
         guard case .cancelMigration(let v)? = _storage._kind else { preconditionFailure() }
         try visitor.visitSingularMessageField(value: v, fieldNumber: 8)
+      }()
+      case .adopt?: try {
+        guard case .adopt(let v)? = _storage._kind else { preconditionFailure() }
+        try visitor.visitSingularMessageField(value: v, fieldNumber: 9)
       }()
       case nil: break
       }
@@ -4256,6 +4303,46 @@ nonisolated extension WireControlVMCommand: SwiftProtobuf.Message, SwiftProtobuf
 
 nonisolated extension WireControlVMCommand.Control: SwiftProtobuf._ProtoNameProviding {
   package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{2}\0CONTROL_UNSPECIFIED\0\u{1}CONTROL_PAUSE\0\u{1}CONTROL_RESUME\0\u{1}CONTROL_RESET\0\u{1}CONTROL_REBOOT\0")
+}
+
+nonisolated extension WireAdoptVMCommand: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  package static let protoMessageName: String = _protobuf_package + ".AdoptVMCommand"
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}vm\0\u{1}epoch\0\u{3}granted_epoch\0")
+
+  package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularStringField(value: &self.vm) }()
+      case 2: try { try decoder.decodeSingularInt64Field(value: &self.epoch) }()
+      case 3: try { try decoder.decodeSingularInt64Field(value: &self.grantedEpoch) }()
+      default: break
+      }
+    }
+  }
+
+  package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    if !self.vm.isEmpty {
+      try visitor.visitSingularStringField(value: self.vm, fieldNumber: 1)
+    }
+    if self.epoch != 0 {
+      try visitor.visitSingularInt64Field(value: self.epoch, fieldNumber: 2)
+    }
+    if self.grantedEpoch != 0 {
+      try visitor.visitSingularInt64Field(value: self.grantedEpoch, fieldNumber: 3)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  package static func ==(lhs: WireAdoptVMCommand, rhs: WireAdoptVMCommand) -> Bool {
+    if lhs.vm != rhs.vm {return false}
+    if lhs.epoch != rhs.epoch {return false}
+    if lhs.grantedEpoch != rhs.grantedEpoch {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
 }
 
 nonisolated extension WireImageSource: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {

@@ -83,6 +83,7 @@ package final class JobEngine: Sendable {
         case .destroyOperation: DestroyOperation(context: context)
         case .stopVM: StopVMJob(context: context)
         case .destroyVM: DestroyVMJob(context: context)
+        case .adoptVM: AdoptVMJob(context: context)
         }
     }
 

@@ -55,6 +55,10 @@ package struct KVMHost: Sendable {
         await sessions.send(.cancelMigration(message), id: command, to: id, limit: settings.stopLimit)
     }
 
+    func adopt(_ message: AdoptVMCommand, as command: CommandID) async -> CommandEnd {
+        await sessions.send(.adopt(message), id: command, to: id, limit: settings.stopLimit)
+    }
+
     func destroy(_ message: DestroyVMCommand, as command: CommandID) async -> CommandEnd {
         await sessions.send(.destroy(message), id: command, to: id, limit: settings.stopLimit)
     }

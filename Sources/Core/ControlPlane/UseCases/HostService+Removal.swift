@@ -131,7 +131,7 @@ extension Transaction {
                 .fresh(
                     .destroyVM, for: next, at: job.placement, payload: job.payload, by: principal, ids: ids, now: now),
                 settings)
-        case .stopVM: return
+        case .stopVM, .adoptVM: return
         }
         _ = try replace(vm, with: next, by: principal)
     }
@@ -181,6 +181,7 @@ extension JobEnd {
             .failed(Fault(.conflict, .hostUnreachable, "The host was fenced before the VM ran."))
         case .pauseOperation, .resumeOperation, .resetOperation, .rebootOperation:
             .failed(Fault(.conflict, .hostUnreachable, "The host was fenced before it answered."))
+        case .adoptVM: JobEnd(.superseded, .superseded)
         case .migrateOperation:
             .failed(Fault(.conflict, .hostUnreachable, "A host of the move was fenced before the move had ended."))
         }

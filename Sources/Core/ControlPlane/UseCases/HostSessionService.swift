@@ -27,7 +27,7 @@ package struct HostSessionService: HostSessionObserver {
     }
 
     package func established(_ grant: SessionGrant, hello: AgentHello) async throws {
-        let settings = context.settings
+        let (ids, settings) = (context.ids, context.settings)
         try await context.database.write("session.established") { tx in
             var host = try tx.current(grant.host, session: grant.session, .connecting)
             let isReboot = host.note(hello.inventory)
@@ -40,11 +40,13 @@ package struct HostSessionService: HostSessionObserver {
                     kind: "host.connected", host: host.id,
                     message: "Host \(host.name) is connected (session \(grant.session) with \(settings.node))."))
             try tx.reconcile(hello.inventory, of: host.id, session: grant.session, isReboot: isReboot)
+            for sighting in try tx.sightings(on: host.id) { try tx.takeUp(sighting.vm, ids, settings) }
             _ = try tx.wakeJobs(on: host.id)
         }
     }
 
     package func received(_ inventory: Inventory, from host: HostID, session: Int64) async throws {
+        let (ids, settings) = (context.ids, context.settings)
         try await context.database.write("session.inventory") { tx in
             var host = try tx.current(host, session: session, .connected)
             let isBack = inventory.libvirtAnswered && !host.libvirtAnswers
@@ -52,17 +54,20 @@ package struct HostSessionService: HostSessionObserver {
             host.lastSeenAt = tx.now
             _ = try tx.replace(host, atRevision: host.revision)
             try tx.reconcile(inventory, of: host.id, session: session, isReboot: isReboot)
+            for sighting in try tx.sightings(on: host.id) { try tx.takeUp(sighting.vm, ids, settings) }
             if isBack { _ = try tx.wakeJobs(on: host.id) }
         }
     }
 
     package func received(_ change: DomainChange, from host: HostID, session: Int64) async throws {
+        let (ids, settings) = (context.ids, context.settings)
         try await context.database.write("session.change") { tx in
             _ = try tx.current(host, session: session, .connected)
             let report = DomainReport(
                 vm: change.vm, epoch: change.epoch, state: change.state, host: host,
                 observation: Observation(session: session, sequence: change.sequence), isEvent: true)
             try tx.apply(report)
+            try tx.takeUp(change.vm, ids, settings)
         }
     }
 

@@ -162,6 +162,9 @@ package struct JobExplanation: Sendable {
                 + "out what came of it."
         case .migrateOperation:
             "Moves VM \(vmName) from host \(hostName) to another, and finds out where it is."
+        case .adoptVM:
+            "Gives the domain of VM \(vmName) with epoch \(job.epoch) on host \(hostName) the epoch that was granted for it, "
+                + "and places the VM there."
         case .stopVM, .stopOperation:
             "Stops the domain of VM \(vmName) with epoch \(job.epoch) on host \(hostName) "
                 + "(\(job.payload.mode?.rawValue ?? "cold")), and no other; then records the VM as stopped if it is still "

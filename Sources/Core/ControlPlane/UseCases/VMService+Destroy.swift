@@ -94,7 +94,7 @@ extension Transaction {
                 .migrateOperation:
                 try end(job, as: JobEnd(.superseded, .superseded))
             case .stopVM where job.placement == target: try end(job, as: JobEnd(.cancelled, .vmDestroyed))
-            case .stopVM, .destroyVM, .destroyOperation: break
+            case .stopVM, .destroyVM, .adoptVM, .destroyOperation: break
             }
         }
     }

@@ -79,7 +79,8 @@ extension Transaction {
             throw Fault(
                 .conflict, seen.epoch > vm.epoch ? .epochConflict : .placementUnresolved,
                 "A domain of VM \(vm.name) with epoch \(seen.epoch) runs on host \(host), where none should be.",
-                hint: "See roost vm show \(vm.name) and roost gc list --vm \(vm.name).")
+                hint: "See roost gc list --vm \(vm.name); take it up or end it: "
+                    + "roost vm resolve \(vm.name) --adopt|--stop \(host).")
         }
     }
 

@@ -7,6 +7,7 @@ package enum HostCommand: Hashable, Sendable {
     case prepareMigration(PrepareMigrationCommand)
     case migrate(MigrateVMCommand)
     case cancelMigration(CancelMigrationCommand)
+    case adopt(AdoptVMCommand)
 
     package var vm: VMID {
         switch self {
@@ -17,6 +18,7 @@ package enum HostCommand: Hashable, Sendable {
         case .prepareMigration(let command): command.vm
         case .migrate(let command): command.vm
         case .cancelMigration(let command): command.vm
+        case .adopt(let command): command.vm
         }
     }
 
@@ -29,6 +31,7 @@ package enum HostCommand: Hashable, Sendable {
         case .prepareMigration(let command): command.epoch
         case .migrate(let command): command.epoch
         case .cancelMigration(let command): command.epoch
+        case .adopt(let command): command.epoch
         }
     }
 
@@ -41,6 +44,7 @@ package enum HostCommand: Hashable, Sendable {
         case .prepareMigration: "prepare-migration"
         case .migrate: "migrate"
         case .cancelMigration: "cancel-migration"
+        case .adopt: "adopt"
         }
     }
 }
@@ -127,6 +131,19 @@ package struct ControlVMCommand: Hashable, Sendable {
     }
 }
 
+/// Gives the live domain of `epoch`, which came to be on this host without Roost, the epoch that was granted for it.
+package struct AdoptVMCommand: Hashable, Sendable {
+    package let vm: VMID
+    package let epoch: Epoch
+    package let grantedEpoch: Epoch
+
+    package init(vm: VMID, epoch: Epoch, grantedEpoch: Epoch) {
+        self.vm = vm
+        self.epoch = epoch
+        self.grantedEpoch = grantedEpoch
+    }
+}
+
 /// What a command achieved, as the agent tells it.
 package struct CommandResult: Hashable, Sendable, Codable {
     package let effect: Effect
@@ -151,6 +168,8 @@ package struct CommandResult: Hashable, Sendable, Codable {
         case migrated
         /// What was asked to be broken off is told to break off; its own command tells how it ended.
         case cancelling
+        /// The domain has its new epoch.
+        case adopted
     }
 
     package init(effect: Effect, sequence: Int64, landing: MigrationLanding? = nil) {

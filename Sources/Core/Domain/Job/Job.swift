@@ -77,6 +77,7 @@ package enum JobKind: String, CaseIterable, Sendable, Codable {
     case destroyOperation = "operation.destroy"
     case stopVM = "stop-vm"
     case destroyVM = "destroy-vm"
+    case adoptVM = "adopt-vm"
 
     package enum Purpose: String, Sendable { case operation, gc }
 
@@ -85,7 +86,7 @@ package enum JobKind: String, CaseIterable, Sendable, Codable {
         case .startOperation, .stopOperation, .pauseOperation, .resumeOperation, .resetOperation, .rebootOperation,
             .migrateOperation, .destroyOperation:
             .operation
-        case .stopVM, .destroyVM: .gc
+        case .stopVM, .destroyVM, .adoptVM: .gc
         }
     }
 
@@ -102,6 +103,7 @@ package enum JobKind: String, CaseIterable, Sendable, Codable {
         case .destroyOperation: "destroy"
         case .stopVM: "stop-vm"
         case .destroyVM: "destroy-vm"
+        case .adoptVM: "adopt-vm"
         }
     }
 
@@ -112,7 +114,7 @@ package enum JobKind: String, CaseIterable, Sendable, Codable {
         case .resumeOperation: .resume
         case .resetOperation: .reset
         case .rebootOperation: .reboot
-        case .startOperation, .stopOperation, .migrateOperation, .destroyOperation, .stopVM, .destroyVM: nil
+        case .startOperation, .stopOperation, .migrateOperation, .destroyOperation, .stopVM, .destroyVM, .adoptVM: nil
         }
     }
 
@@ -152,6 +154,8 @@ package struct JobPayload: Hashable, Sendable, Codable {
     package var arrivalCommand: CommandID?
     /// Somebody asked that the move be broken off.
     package var isCancelRequested: Bool?
+    /// The epoch that was granted for a domain that is to be adopted.
+    package var grantedEpoch: Epoch?
     /// How far the move has come, as the source's agent last told.
     package var progress: MigrationProgress?
 
@@ -216,6 +220,8 @@ package enum JobOutcome: String, CaseIterable, Sendable, Codable {
     case reset
     case rebooted
     case migrated
+    /// The domain was taken up where it was found.
+    case adopted
     /// The host could not do it now; a GC job will.
     case deferred
     /// The VM has moved on: the record was left alone.

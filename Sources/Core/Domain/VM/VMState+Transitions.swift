@@ -176,9 +176,8 @@ extension VMState {
         case .fenced: .stopped(.hostFenced)
         case .destroyRequested: .destroying(placement, waiting: reason)
         case .adopted(let found): .running(found)
-        case .writtenOff: .stopped(.writtenOff)
         case .startGranted, .stopGivenUp, .controlRequested, .destroyed, .migrationGranted, .migrationSettled,
-            .destinationLost, .destinationAnswers, .destinationFenced:
+            .destinationLost, .destinationAnswers, .destinationFenced, .writtenOff:
             throw IllegalTransition(state: self, event: event)
         }
     }

@@ -31,6 +31,8 @@ package protocol Hypervisor: Sendable {
     func cancelMigration(of vm: VMID) async throws(HypervisorError)
     /// Lets the moving domain go on at its destination now.
     func beginPostCopy(of vm: VMID) async throws(HypervisorError)
+    /// Changes what the live domain's metadata says of its epoch; events tell of it under the new one from then on.
+    func setEpoch(_ epoch: Epoch, of vm: VMID) async throws(HypervisorError)
     /// Ends the domain at once. `noDomain` when there is none.
     func cutPower(of vm: VMID) async throws(HypervisorError)
     /// The QEMU process of `vm` as it is at this moment, found without libvirt; nil when there is none.

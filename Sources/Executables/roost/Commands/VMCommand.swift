@@ -7,7 +7,7 @@ struct VMCommand: AsyncParsableCommand {
         commandName: "vm", abstract: "Virtual machines.",
         subcommands: [
             Create.self, List.self, Show.self, Start.self, Stop.self, Pause.self, Resume.self, Reset.self, Reboot.self,
-            Migrate.self, Delete.self, Label.self, Console.self,
+            Migrate.self, Resolve.self, Delete.self, Label.self, Console.self,
         ])
 
     struct Create: AsyncParsableCommand {
