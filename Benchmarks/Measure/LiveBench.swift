@@ -64,6 +64,15 @@ struct LiveBench {
         }
     }
 
+    /// Returns once the API shows that the VM runs on `host` and nothing is to be done with it.
+    func arrived(_ vm: VMResource, on host: String) async throws {
+        let id = try await client.host(host).value.id
+        try await waitFor("\(vm.name) runs on \(host)", limit: .seconds(30)) {
+            let now = try await client.vm(vm.id).value
+            return now.state == "running" && now.host == id && now.operation == nil ? () : nil
+        }
+    }
+
     /// Returns once the API shows that the VM has ended.
     func ended(_ vm: VMResource) async throws {
         try await waitFor("\(vm.name) has ended", limit: .seconds(30)) {

@@ -5,5 +5,8 @@ import ArgumentParser
 struct Measure: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "roost-measure", abstract: "Measures Roost: one figure a line, its fields apart by tabs.",
-        subcommands: [MemoryMeasure.self, StopMeasure.self, DeathMeasure.self, StoreMeasure.self])
+        subcommands: [
+            MemoryMeasure.self, StopMeasure.self, DeathMeasure.self, MoveMeasure.self, StoreMeasure.self,
+            ReconcileMeasure.self,
+        ])
 }

@@ -14,7 +14,7 @@ extension EndToEnd {
             6f7374206469736b3a20626f6f742000
             """
 
-        private static func writeDisk(to path: String) throws {
+        static func writeDisk(to path: String) throws {
             var disk = Data(count: 1 << 20)
             let digits = Array(bootSector.utf8)
             for index in stride(from: 0, to: digits.count, by: 2) {

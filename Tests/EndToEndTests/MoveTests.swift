@@ -180,6 +180,62 @@ extension EndToEnd {
             try await bench.roost("vm", "delete", "r01")
         }
 
+        @Test func `a disk of the host's own is copied along, and the one left behind is cleared away`() async throws {
+            let bench = try await Bench.up(hosts: 2, "own", pool: "own")
+            do {
+                try await copyAlong(on: bench)
+                await bench.down()
+            } catch {
+                await bench.down()
+                throw error
+            }
+        }
+
+        private func copyAlong(on bench: Bench) async throws {
+            let raw = "\(bench.faults)/disk.img"
+            try Disks.writeDisk(to: raw)
+            try await bench.roost("image", "create", "disk", "--disk", raw, "--raw")
+            let vm = try await bench.runningVM("settler", on: "h1", image: "disk")
+            try await bench.console(of: "settler", says: "roost disk: boot 1")
+            let disk = { (host: String) in "\(bench.directory)/\(host)/pool/disks/\(vm.id).qcow2" }
+            #expect(FileManager.default.fileExists(atPath: disk("h1")))
+            let refused = try await bench.tryRoost("vm", "migrate", "settler", "--to", "h2")
+            #expect(refused.status == 4)
+            #expect(refused.err.contains("--copy-storage"))
+
+            try await bench.roost("vm", "migrate", "settler", "--to", "h2", "--copy-storage")
+            #expect(try await homes(of: vm, bench) == ["h2"])
+            // What the guest wrote at its first boot came along: it counts on.
+            try await bench.roost("vm", "reset", "settler")
+            try await bench.console(of: "settler", says: "roost disk: boot 2")
+            #expect(FileManager.default.fileExists(atPath: disk("h2")))
+            try await until("the disk left behind is cleared away", limit: 30) {
+                !FileManager.default.fileExists(atPath: disk("h1"))
+            }
+            // And back, over nothing that an earlier stay left.
+            try await bench.roost("vm", "migrate", "settler", "--to", "h1", "--copy-storage")
+            try await bench.roost("vm", "reset", "settler")
+            try await bench.console(of: "settler", says: "roost disk: boot 3")
+            let last = try await bench.vm("settler")
+            #expect(last.state == "running")
+            #expect(last.epoch == 3)
+        }
+
+        @Test func `a move that takes too long turns to post-copy, and the guest goes on`() async throws {
+            let bench = try await EndToEnd.bench()
+            let vm = try await bench.runningVM("hasty", on: "h1")
+            try await bench.console(of: "hasty", says: "tick 1")
+            try await bench("virsh", "h1", "migrate-setspeed", vm.id, "2")
+            try await bench.roost("vm", "migrate", "hasty", "--to", "h2", "--post-copy", "--timeout", "2")
+            #expect(try await bench.vm("hasty").state == "running")
+            #expect(try await homes(of: vm, bench) == ["h2"])
+            let before = try ticks(of: vm, on: "h2", bench).last ?? 0
+            try await until("it counts on", limit: 20) {
+                try ticks(of: vm, on: "h2", bench).last.map { $0 > before } ?? false
+            }
+            try await bench.roost("vm", "delete", "hasty")
+        }
+
         @Test func `the agent of the source dies in a move: the guest lives on, at one place`() async throws {
             let bench = try await EndToEnd.bench()
             let vm = try await bench.runningVM("orphan", on: "h1")

@@ -16,7 +16,7 @@ struct Bench: Sendable {
     private let serverArguments = ["--silence-limit", "2", "--start-limit", "5", "--log-level", "debug"]
 
     /// A bench with hosts `h1` … and a server, all connected, and an image `tiny`.
-    static func up(hosts count: Int, _ name: String) async throws -> Bench {
+    static func up(hosts count: Int, _ name: String, pool: String = "shared") async throws -> Bench {
         let base = ProcessInfo.processInfo.environment["ROOST_TEST_DIR"] ?? "\(root)/.roost/test"
         let directory = "\(base)/\(name)-\(UUID().uuidString.prefix(8).lowercased())"
         let bench = Bench(directory: directory, faults: "\(directory)-faults")
@@ -24,7 +24,7 @@ struct Bench: Sendable {
             try FileManager.default.createDirectory(
                 atPath: "\(bench.faults)/\(process)", withIntermediateDirectories: true)
         }
-        try await bench("up", "\(count)", "--owner", "\(getpid())", "--pool", "shared")
+        try await bench("up", "\(count)", "--owner", "\(getpid())", "--pool", pool)
         try await bench.startServer()
         for host in 1...count { try await bench.join("h\(host)") }
         let guest = try await Guest.build()
