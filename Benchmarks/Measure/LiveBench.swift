@@ -83,6 +83,6 @@ struct LiveBench {
 
     /// Ends the VM and all that it holds.
     func destroy(_ vm: VMResource) async throws {
-        try await succeed(try await client.deleteVM(vm.id, isDeferrable: false).value)
+        try await succeed(try await client.deleteVM(vm.id, isDeferrable: false, isExpunged: true).value)
     }
 }

@@ -25,7 +25,7 @@ import Testing
         var vm = VMResource(
             id: "i", name: "n", state: "stopping", stopCause: "requested", host: "h", lastHost: "l", epoch: 7, cpus: 2,
             memory: 512, image: "im", operation: "o", waitingFor: WaitingFor(host: "h", reason: "host-disconnected"),
-            conflicts: [sighting], labels: ["app": "web"],
+            expungeAt: "e", conflicts: [sighting], labels: ["app": "web"],
             placement: PlacementRulesResource(
                 hostLabels: ["zone": "a"], affinity: ["app": "db"], antiAffinity: ["app": "web"]), revision: 4,
             createdAt: "c", updatedAt: "u")
@@ -33,6 +33,7 @@ import Testing
         vm.host = nil
         vm.waitingFor = nil
         vm.operation = nil
+        vm.expungeAt = nil
         try expectRoundTrip(VMResource.shape, vm)
         #expect(VMResource.shape.json(vm)["host"] == .null)
         #expect(VMResource.shape.json(vm)["waitingFor"] == .null)

@@ -78,6 +78,7 @@ struct ExitStatusTests {
         ["vm", "create", "a", "--image", "i", "--memory", "0"], ["vm", "console", "a"], ["vm", "list", "-o", "xml"],
         ["image", "create", "a"], ["image", "create", "a", "--disk", "d", "--kernel", "k"],
         ["image", "create", "a", "--disk", "d", "--append", "x"], ["host", "fence", "h1"],
+        ["vm", "recover"], ["vm", "recover", "a", "--name", ""], ["vm", "expunge", ""], ["vm", "expunge", "a", "b"],
         ["host", "fence", "h1", "--proof", " "], ["completion", "tcsh"], ["event", "--after=-1"],
     ])
     func `wrong usage is 2 and says where the right one is shown`(_ arguments: [String]) throws {

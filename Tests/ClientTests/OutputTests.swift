@@ -10,11 +10,12 @@ struct OutputTests {
 
     private func vm(
         _ name: String, state: String, host: String? = nil, waitingFor: WaitingFor? = nil, stopCause: String? = nil,
-        conflicts: [DomainSighting] = []
+        expungeAt: String? = nil, conflicts: [DomainSighting] = []
     ) -> VMResource {
         VMResource(
             id: "id-" + name, name: name, state: state, stopCause: stopCause, host: host, lastHost: host, epoch: 7,
-            cpus: 2, memory: 512, image: "i-1", operation: nil, waitingFor: waitingFor, conflicts: conflicts,
+            cpus: 2, memory: 512, image: "i-1", operation: nil, waitingFor: waitingFor,
+            expungeAt: expungeAt, conflicts: conflicts,
             revision: 3, createdAt: "2026-01-01T00:00:00.000Z", updatedAt: "2026-01-01T00:00:00.000Z")
     }
 
@@ -36,6 +37,17 @@ struct OutputTests {
                 new    created                                      -      2      512 MiB   debian   60m
 
                 """)
+    }
+
+    @Test func `what is left of a VM says how long, or for whom it waits`() {
+        let kept = vm("old", state: "destroyed", expungeAt: "2026-01-02T00:00:00.000Z")
+        #expect(kept.stateText(names) == "destroyed (kept until 2026-01-02T00:00:00.000Z)")
+        #expect(kept.facts(names).contains { $0.name == "kept until" && $0.value.hasPrefix("2026-01-02") })
+        let going = vm(
+            "gone", state: "expunging", waitingFor: WaitingFor(host: "h-1", reason: "host-disconnected"))
+        #expect(going.stateText(names) == "expunging (waits for h1: host-disconnected)")
+        #expect(kept.isDestroyed && going.isDestroyed)
+        #expect(!vm("web", state: "stopped").isDestroyed)
     }
 
     @Test func `a wide table shows more, and an id without a name as it is`() {

@@ -5,12 +5,12 @@ import Testing
 @Suite struct HostGoneTests {
     private let caller = Rig.operatorCaller
 
-    /// VM `v` is being deleted: its domain is gone, and what it holds on A is left to a job that waits for A.
+    /// VM `v` is being deleted, to keep nothing: its domain is gone, and its disk is left to a job that waits for A.
     private func deletedDown(to rig: Rig) async throws -> VMID {
         try await rig.connect(rigHostA)
         let vm = try await rig.runningVM()
         try await rig.cut(rigHostA)
-        _ = try await rig.vms.destroy("v", isDeferrable: true, by: caller)
+        _ = try await rig.vms.destroy("v", isDeferrable: true, expunges: true, by: caller)
         rig.hosts.change(rigHostA) { $0.domains = [:] }
         rig.hosts.decideFate { _ in .loseCommand }
         try await rig.connect(rigHostA)
@@ -22,13 +22,17 @@ import Testing
         return vm.id
     }
 
-    @Test func `deleting the host ends a delete whose domain is gone, and its name is free`() async throws {
+    @Test func `deleting the host ends a delete whose domain is gone, says what stays, and the name is free`()
+        async throws
+    {
         let rig = try await Rig()
         let engine = rig.startEngine()
         defer { engine.cancel() }
         let id = try await deletedDown(to: rig)
         _ = try await rig.hostService.delete("a", isForced: true, by: caller)
-        #expect(try await rig.vms.vm(id.rawValue).vm.state == .destroyed)
+        #expect(try await rig.record(of: id) == nil)
+        let last = try await rig.events(of: id).last { $0.kind == "vm.expunged" }
+        #expect(last?.message.contains("Left behind on deleted host a") == true)
         _ = try await rig.vms.create(NewVM(name: "v", image: "tiny", cpus: 1, memory: 128), by: caller)
     }
 
@@ -38,13 +42,47 @@ import Testing
         defer { engine.cancel() }
         let id = try await deletedDown(to: rig)
         _ = try await rig.hostService.fence("a", proof: "off", by: caller)
-        #expect(try await rig.vms.vm(id.rawValue).vm.state == .destroyed)
+        #expect(try await rig.vms.vm(id.rawValue).vm.state == .expunging)
         let jobs = try await rig.gcJobs()
-        #expect(jobs.map(\.kind) == [.destroyVM])
-        #expect(jobs.allSatisfy { !$0.state.isEnded })
+        #expect(jobs.map(\.kind) == [.destroyVM, .deleteVolume])
+        #expect(jobs.map(\.state.isEnded) == [true, false])
+        rig.hosts.decideFate { _ in .deliver }
+        try await rig.connect(rigHostA)
+        _ = try await eventually("it is expunged") {
+            try await rig.record(of: id) == nil ? true : nil
+        }
+        #expect(rig.hosts.disks.isEmpty)
     }
 
-    @Test func `a fence ends a delete operation that waits for the host`() async throws {
+    @Test(arguments: [false, true])
+    func `a fence ends a delete operation that waits for the host`(expunges: Bool) async throws {
+        let rig = try await Rig()
+        let engine = rig.startEngine()
+        defer { engine.cancel() }
+        try await rig.connect(rigHostA)
+        let vm = try await rig.runningVM()
+        rig.hosts.decideFate { _ in .loseCommand }
+        let operation = try await rig.vms.destroy("v", isDeferrable: false, expunges: expunges, by: caller)
+        _ = try await eventually("it is tried") {
+            try await rig.jobs.operation(operation.id.rawValue).attempts > 0 ? true : nil
+        }
+        try await rig.cut(rigHostA)
+        _ = try await rig.hostService.fence("a", proof: "off", by: caller)
+        let ended = try await rig.jobs.wait(for: operation.id.rawValue, atMost: .seconds(5))
+        #expect(ended.outcome == .destroyed)
+        #expect(try await rig.vms.vm(vm.id.rawValue).vm.state == (expunges ? .expunging : .destroyed))
+        let job = try #require(try await rig.gcJobs().first)
+        #expect(job.kind == (expunges ? .deleteVolume : .destroyVM))
+        #expect(!job.state.isEnded)
+        // The host was not off after all: its domain is ended, and the disk goes only if it was to.
+        rig.hosts.decideFate { _ in .deliver }
+        try await rig.connect(rigHostA)
+        _ = try await rig.endedGCJob()
+        #expect(rig.hosts.host(rigHostA).domains.isEmpty)
+        #expect(rig.hosts.disks == (expunges ? [] : [vm.id]))
+    }
+
+    @Test func `a delete whose domain turns out to be gone needs nothing more of its host`() async throws {
         let rig = try await Rig()
         let engine = rig.startEngine()
         defer { engine.cancel() }
@@ -57,12 +95,10 @@ import Testing
         }
         let gone = DomainChange(vm: vm.id, epoch: Epoch(1), state: .gone(.guestShutdown), sequence: 99)
         try await rig.sessions.received(gone, from: rigHostA, session: rig.hosts.host(rigHostA).session)
-        try await rig.cut(rigHostA)
-        _ = try await rig.hostService.fence("a", proof: "off", by: caller)
         let ended = try await rig.jobs.wait(for: operation.id.rawValue, atMost: .seconds(5))
         #expect(ended.outcome == .destroyed)
-        #expect(try await rig.vms.vm(vm.id.rawValue).vm.state == .destroyed)
-        #expect(try await rig.gcJobs().map(\.kind) == [.destroyVM])
+        #expect(try await rig.vm().state == .destroyed)
+        #expect(try await rig.gcJobs().isEmpty)
     }
 
     @Test func `a host that is about to connect is not off, and cannot be fenced`() async throws {

@@ -22,10 +22,11 @@ import Testing
             updatedAt: Timestamp(milliseconds: 0))
     }
 
-    private func job(_ kind: JobKind, on host: HostID = rigHostA, _ epoch: Int64) -> Job {
+    private func job(_ kind: JobKind, on host: HostID = rigHostA, _ epoch: Int64, removesDisk: Bool? = nil) -> Job {
         Job(
             id: JobID(trusted: "ffffffff-0000-4000-8000-00000000000f"), kind: kind, vm: vm, host: host,
-            epoch: Epoch(epoch), payload: JobPayload(), wish: 0, nextAttemptAt: Timestamp(milliseconds: 0),
+            epoch: Epoch(epoch), payload: JobPayload(removesDisk: removesDisk), wish: 0,
+            nextAttemptAt: Timestamp(milliseconds: 0),
             requestedBy: "operator", createdAt: Timestamp(milliseconds: 0), updatedAt: Timestamp(milliseconds: 0))
     }
 
@@ -66,6 +67,9 @@ import Testing
         #expect(audit([domain(5)], jobs: [job(.stopVM, on: rigHostB, 5)]).count == 1)
         #expect(audit([domain(5)], jobs: [job(.startOperation, 5)]).count == 1)
         #expect(audit(files: [.rootDisk, .consoleLog], jobs: [job(.destroyVM, 5)]).isEmpty)
+        #expect(audit(files: [.rootDisk, .consoleLog], jobs: [job(.deleteVolume, 5)]).isEmpty)
+        #expect(audit(files: [.rootDisk], jobs: [job(.deleteVolume, on: rigHostB, 5)]).count == 1)
+        #expect(audit(files: [.rootDisk], jobs: [job(.destroyVM, 5, removesDisk: false)]).count == 1)
         #expect(audit(files: [.rootDisk], jobs: [job(.stopVM, 5)]).count == 1)
     }
 
@@ -76,7 +80,8 @@ import Testing
         #expect(orphans.map(\.reason) == [.noRecord, .noRecord])
         #expect(orphans.map(\.epoch) == [Epoch(5), Epoch(5)])
         #expect(orphans.map(\.bytes) == [7, 7])
-        for state in [placed(rigHostB, 5), .stopped(.requested), .created, .destroyed, placed(rigHostA, 3)] {
+        for state in [placed(rigHostB, 5), .stopped(.requested), .created, .destroyed, .expunging, placed(rigHostA, 3)]
+        {
             #expect(audit(files: both, record(state, pool: pool)).isEmpty, "\(state)")
             #expect(audit(files: both, record(state)).isEmpty, "\(state)")
         }

@@ -75,7 +75,7 @@ import Testing
         #expect(try await rig.hostService.orphans(on: "a").map(\.kind) == [.rootDisk, .consoleLog])
 
         let clear = try await remove(7, in: rig)
-        #expect(clear.kind == .destroyVM)
+        #expect(clear.kind == .deleteVolume)
         _ = try await eventually("the files are gone") {
             try await rig.gcJobs().first { $0.id == clear.id && $0.outcome == .destroyed }
         }

@@ -8,7 +8,7 @@ import Testing
 /// The fault model: a host's network goes and comes back; commands and answers are lost; an agent is slow with a command,
 /// also across sessions; libvirt stops answering, announced or not; a guest ends, seen or unseen; a host boots again; an
 /// agent or the server dies and starts again; an inventory is told late; an operator fences a host that is off, or one that
-/// is not. The seed fixes the choices; the job engine runs beside them in real time.
+/// is not; a destroyed VM's time is over, or it is recovered or expunged before. The seed fixes the choices; the job engine runs beside them in real time.
 final class RandomWalk {
     let rig: Rig
     let seed: UInt64
@@ -17,7 +17,7 @@ final class RandomWalk {
     private let isCalm = Flag()
     private var engine: Task<Void, any Error>?
     private var store: MortalDatabase
-    private var vms: [String: VMID] = [:]
+    private var vms: [VMID] = []
     /// Domains that may run though their placement was given up: an operator said falsely that their host was off.
     private var lingering: Set<Sight> = []
     /// What no job pursues any more, because a hand cancelled it.
@@ -42,6 +42,7 @@ final class RandomWalk {
         rig = try await Rig(tuning: {
             $0.resendLimit = .milliseconds(30)
             $0.inventoryLimit = .milliseconds(500)
+            $0.keepDestroyed = [.zero, .milliseconds(20), .seconds(3600)][Int(seed % 3)]
         })
         self.seed = seed
         random = SplitMix(state: seed)
@@ -86,8 +87,8 @@ final class RandomWalk {
         switch what {
         case 0..<22: try await start(name, on: host)
         case 22..<38: try await stop(name)
-        case 38..<44: try await destroy(name)
-        case 44..<51: try await cut(host)
+        case 38..<45: try await destroy(name)
+        case 45..<51: try await cut(host)
         case 51..<66: try await connect(host)
         case 66..<70: try await libvirt(host, answers: false)
         case 70..<76: try await libvirt(host, answers: true)
@@ -96,7 +97,9 @@ final class RandomWalk {
         case 84..<86: try await restartServer()
         case 86..<88: try await restartAgent(host, isReboot: random.below(2) == 0)
         case 88..<91: try await fence(host)
-        case 91..<95: try await touchGCJob()
+        case 91..<93: try await touchGCJob()
+        case 93..<95: try await Retention(rig.context).sweep()
+        case 95..<98: try await recoverOrExpunge()
         default: try await tellInventory(host)
         }
     }
@@ -108,9 +111,9 @@ final class RandomWalk {
 
     private func start(_ name: String, on host: HostID) async throws {
         try await ask {
-            if (try? await rig.vms.vm(name)) == nil {
-                vms[name] = try await rig.vms.create(NewVM(name: name, image: "tiny", cpus: 1, memory: 128), by: caller)
-                    .vm.id
+            if try await rig.database.read({ try $0.vm(named: name) }) == nil {
+                let new = NewVM(name: name, image: "tiny", cpus: 1, memory: 128)
+                vms.append(try await rig.vms.create(new, by: caller).vm.id)
             }
             _ = try await rig.vms.start(name, on: random.below(3) == 0 ? nil : host.rawValue, by: caller)
         }
@@ -124,7 +127,24 @@ final class RandomWalk {
 
     private func destroy(_ name: String) async throws {
         let isDeferrable = random.below(3) > 0
-        try await ask { _ = try await rig.vms.destroy(name, isDeferrable: isDeferrable, by: caller) }
+        let expunges = random.below(4) == 0
+        try await ask {
+            _ = try await rig.vms.destroy(name, isDeferrable: isDeferrable, expunges: expunges, by: caller)
+        }
+    }
+
+    /// Any VM that ever was may be meant: most are refused.
+    private func recoverOrExpunge() async throws {
+        guard !vms.isEmpty else { return }
+        let vm = vms[random.below(vms.count)].rawValue
+        let isRecovery = random.below(3) > 0
+        try await ask {
+            if isRecovery {
+                _ = try await rig.vms.recover(vm, by: caller)
+            } else {
+                _ = try await rig.vms.expunge(vm, by: caller)
+            }
+        }
     }
 
     private func cut(_ host: HostID) async throws {
@@ -241,13 +261,17 @@ final class RandomWalk {
     }
 
     private func check() async throws {
-        for (name, id) in vms {
-            let before = try await rig.vms.vm(id.rawValue).vm
+        for id in vms {
+            let before = try await rig.database.read { try $0.vm(id) }
             let domains = live().filter { $0.vm == id }
-            let after = try await rig.vms.vm(id.rawValue).vm
-            guard domains.count <= 1 else { throw fail("\(name) runs twice: \(domains)") }
+            let isDiskGone = rig.hosts.disksMade(for: id) > 0 && !rig.hosts.disks.contains(id)
+            let after = try await rig.database.read { try $0.vm(id) }
+            guard domains.count <= 1 else { throw fail("\(id) runs twice: \(domains)") }
+            try checkDisk(of: id, before, after, isGone: isDiskGone)
             // Only while the record stands still do the two belong to one moment.
-            guard before.revision == after.revision, let domain = domains.first else { continue }
+            guard before?.revision == after?.revision, let domain = domains.first else { continue }
+            guard let after else { throw fail("\(id) is gone, and runs: \(domain)") }
+            let name = after.name
             guard let placement = after.state.placement else {
                 throw fail("\(name) is \(after.state.sentence), and runs: \(domain)")
             }
@@ -265,6 +289,15 @@ final class RandomWalk {
                 if later == all { throw fail("\(placed) VMs are placed on a host that counts \(view.allocated.cpus)") }
             }
         }
+    }
+
+    /// A disk is removed only of a VM that nobody can want again, and is then not made anew.
+    private func checkDisk(of id: VMID, _ before: VM?, _ after: VM?, isGone: Bool) throws {
+        guard !calledOff.contains(where: { $0.vm == id }) else { return }
+        guard rig.hosts.disksMade(for: id) <= 1 else { throw fail("the disk of \(id) was made twice") }
+        guard let before, let after, before.revision == after.revision else { return }
+        let isGivenUp = after.isGivenUp(at: rig.context.time.wall())
+        guard !isGone || isGivenUp else { throw fail("\(after.name) is \(after.state.sentence), and its disk is gone") }
     }
 
     private func calmDown() async throws {
@@ -305,10 +338,15 @@ final class RandomWalk {
                 if view?.vm.state.placement == Placement(host: host, epoch: epoch) { continue }
                 let sight = Sight(vm: vm, host: host, epoch: epoch)
                 guard calledOff.contains(sight) else { throw fail("nobody ended \(sight)") }
-                guard view?.conflicts.contains(where: { $0.host == host && $0.epoch == epoch }) == true else {
+                let onHost = try await rig.hostService.host(host.rawValue).sightings
+                let shown = view?.conflicts ?? onHost
+                guard shown.contains(where: { $0.vm == vm && $0.host == host && $0.epoch == epoch }) else {
                     throw fail("nobody shows \(sight)")
                 }
             }
+        }
+        for vm in rig.hosts.disks where !records.contains(where: { $0.vm.id == vm }) {
+            guard calledOff.contains(where: { $0.vm == vm }) else { throw fail("the disk of \(vm) belongs to nobody") }
         }
         for view in records where !view.conflicts.isEmpty {
             for seen in view.conflicts where hosts[seen.host]?.domains[view.vm.id] != seen.epoch {
@@ -321,7 +359,7 @@ final class RandomWalk {
         let vms = try await rig.vms.vms(ListQuery(limit: 500)).items.map(\.vm)
         let jobs = try await rig.gcJobs().filter { !$0.state.isEnded }
         let operations = try await rig.jobs.jobs(.operation, ListQuery(limit: 500)).items.filter { !$0.state.isEnded }
-        let transient: Set<VMState.Label> = [.starting, .stopping, .destroying, .unknown]
+        let transient: Set<VMState.Label> = [.starting, .stopping, .destroying, .expunging, .unknown]
         return vms.filter { transient.contains($0.state.label) || $0.operation != nil }
             .map { "\($0.name) is \($0.state.sentence), operation \($0.operation?.rawValue ?? "none")" }
             + (jobs + operations).map {

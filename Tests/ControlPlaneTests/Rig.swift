@@ -120,6 +120,14 @@ struct Rig: Sendable {
         return try await vm(name)
     }
 
+    /// The VM's row; nil once it is removed.
+    func record(of vm: VMID) async throws -> VM? { try await database.read { try $0.vm(vm) } }
+
+    /// The events of one VM, oldest first; also of one whose record is gone.
+    func events(of vm: VMID) async throws -> [Event] {
+        try await database.read { try $0.events(after: 0, limit: 10_000) }.map(\.event).filter { $0.vm == vm }
+    }
+
     func gcJobs(_ state: String? = nil) async throws -> [Job] {
         var query = ListQuery()
         query.filters["state"] = state

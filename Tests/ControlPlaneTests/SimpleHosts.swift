@@ -49,8 +49,11 @@ final class SimpleHosts: HostSessions {
         case fail(Fault)
     }
 
-    private struct State {
+    fileprivate struct State {
         var hosts: [HostID: Host] = [:]
+        /// The root disks in each pool, and how often each was made.
+        var disks: [PoolID: Set<VMID>] = [:]
+        var disksMade: [VMID: Int] = [:]
         var log: [String] = []
         var fate: @Sendable (HostCommand) async -> Fate = { _ in .deliver }
         var afterHoldings: @Sendable (inout Host) -> Void = { _ in }
@@ -59,6 +62,14 @@ final class SimpleHosts: HostSessions {
     private let state = Mutex(State())
 
     var log: [String] { state.withLock { $0.log } }
+
+    /// The root disks in all pools.
+    var disks: Set<VMID> { state.withLock { $0.disks.values.reduce(into: []) { $0.formUnion($1) } } }
+
+    func disks(in pool: PoolID) -> Set<VMID> { state.withLock { $0.disks[pool] ?? [] } }
+
+    /// How often the root disk of `vm` was made: a second one is empty.
+    func disksMade(for vm: VMID) -> Int { state.withLock { $0.disksMade[vm] ?? 0 } }
 
     func host(_ id: HostID) -> Host { state.withLock { $0.hosts[id] ?? Host() } }
 
@@ -207,6 +218,7 @@ final class SimpleHosts: HostSessions {
             } else {
                 outcome = Self.run(command, on: &record)
             }
+            state.follow(command, outcome, in: record.pool)
             record.ended[id] = outcome
             return outcome
         }
@@ -282,11 +294,31 @@ final class SimpleHosts: HostSessions {
             }
             host.paused[vm] = command.control == .pause ? epoch : nil
             return done(command.control.effect)
-        case .destroy:
+        case .destroy(let destroy):
+            let highest = host.highest[vm] ?? .none
+            guard !destroy.removesDisk || epoch >= highest else {
+                return .rejected(Fault(.conflict, .staleEpoch, "This host has seen epoch \(highest)."))
+            }
             host.closed[vm] = max(host.closed[vm] ?? .none, epoch)
             host.domains[vm] = nil
-            host.files.removeAll { $0.vm == vm }
+            if destroy.removesDisk { host.files.removeAll { $0.vm == vm } }
             return done(.destroyed)
+        }
+    }
+}
+
+extension SimpleHosts.State {
+    /// What a command that was carried out does to the host's pool.
+    fileprivate mutating func follow(_ command: HostCommand, _ outcome: CommandOutcome, in pool: PoolID) {
+        guard case .done = outcome else { return }
+        switch command {
+        case .start(let start):
+            if disks[pool, default: []].insert(start.vm).inserted { disksMade[start.vm, default: 0] += 1 }
+        case .destroy(let destroy):
+            if destroy.removesDisk { disks[pool]?.remove(destroy.vm) }
+        case .prepareMigration(let prepare):
+            if prepare.copiesStorage { disks[pool, default: []].insert(prepare.vm) }
+        case .stop, .control, .migrate, .cancelMigration, .adopt: break
         }
     }
 }

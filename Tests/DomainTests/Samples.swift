@@ -33,25 +33,35 @@ let allStates: [VMState] = {
                 .destroying(nil, waiting: nil),
             ]
         case .destroyed: [.destroyed]
+        case .expunging: [.expunging]
         }
     }
 }()
 
 /// One of every event, and of each of its meanings.
-let allEvents: [VMEvent] =
-    [
+let allEvents: [VMEvent] = {
+    var events: [VMEvent] = [
         .startGranted(Placement(host: hostB, epoch: Epoch(6))), .started, .startRefused, .stopRequested, .stopGivenUp,
-        .hostAnswers, .fenced, .destroyRequested, .destroyed,
-    ] + StopCause.allCases.map { .stopped($0) } + StopCause.allCases.map { .gone($0) }
-    + GuestControl.allCases.map { .controlRequested($0) } + VMEvent.SeenAs.allCases.map { .controlled($0) }
-    + [
+        .hostAnswers, .fenced, .destroyRequested, .destroyed(keptUntil: keptUntil), .recovered, .expungeRequested,
+    ]
+    events += StopCause.allCases.map { .stopped($0) }
+    events += StopCause.allCases.map { .gone($0) }
+    events += GuestControl.allCases.map { .controlRequested($0) }
+    events += VMEvent.SeenAs.allCases.map { .controlled($0) }
+    events += [
         .controlGivenUp, .migrationGranted(Placement(host: hostB, epoch: Epoch(6))),
         .migrationSettled(.arrived(.running)), .migrationSettled(.arrived(.paused)),
         .migrationSettled(.stayed(.running)), .migrationSettled(.stayed(.paused)), .migrationSettled(.departed),
         .migrationSettled(.gone(.foundGone)), .migrationSettled(.gone(.failed)),
         .adopted(Placement(host: hostB, epoch: Epoch(6))), .writtenOff, .destinationLost(.hostDisconnected),
         .destinationAnswers, .destinationFenced,
-    ] + VMEvent.SeenAs.allCases.map { .seen($0) } + WaitReason.allCases.map { .hostLost($0) }
+    ]
+    events += VMEvent.SeenAs.allCases.map { .seen($0) }
+    events += WaitReason.allCases.map { .hostLost($0) }
+    return events
+}()
+
+let keptUntil = Timestamp(milliseconds: 1_000_000)
 
 extension VMState {
     var text: String {
@@ -94,6 +104,8 @@ extension VMEvent {
         case .destinationLost(let reason): "destinationLost(\(reason.rawValue))"
         case .destinationAnswers: "destinationAnswers"
         case .destinationFenced: "destinationFenced"
+        case .recovered: "recovered"
+        case .expungeRequested: "expungeRequested"
         }
     }
 }

@@ -13,8 +13,8 @@ import Testing
         try expectGolden("state-event", lines.joined(separator: "\n") + "\n")
     }
 
-    @Test func `every state but destroyed has a way out`() {
-        for state in allStates where state != .destroyed {
+    @Test func `every state but expunging has a way out`() {
+        for state in allStates where state != .expunging {
             let exits = allEvents.filter { event in (try? state.after(event)).map { $0.label != state.label } ?? false }
             #expect(!exits.isEmpty, "\(state.text) has no exit")
         }
@@ -31,7 +31,7 @@ import Testing
                     .destinationFenced, .startGranted, .started, .stopRequested, .stopGivenUp, .controlRequested,
                     .controlled,
                     .controlGivenUp, .seen, .hostLost, .hostAnswers,
-                    .destroyRequested:
+                    .destroyRequested, .recovered, .expungeRequested:
                     Issue.record("\(state.text) gives up its placement on \(event.text)")
                 }
             }
@@ -62,5 +62,42 @@ import Testing
         #expect(next.lastPlacement == Placement(host: hostB, epoch: Epoch(6)))
         #expect(!next.domainSeen)
         #expect(next.observed == nil)
+    }
+
+    @Test func `a destroyed VM is kept for its time, and a recovered one as if it had never been destroyed`() throws {
+        let destroyed = try vm(in: .destroying(nil, waiting: nil)).after(.destroyed(keptUntil: keptUntil))
+        #expect(destroyed.expungeAt == keptUntil)
+        let recovered = try destroyed.after(.recovered)
+        #expect(recovered.state == .stopped(.requested))
+        #expect(recovered.expungeAt == nil)
+        #expect((recovered.epoch, recovered.lastHost, recovered.pool) == (Epoch(5), hostA, nil))
+        let placed = try recovered.after(.startGranted(Placement(host: hostB, epoch: recovered.epoch.next)))
+        #expect(placed.epoch > destroyed.epoch)
+    }
+
+    @Test func `a destroy that is to keep nothing is not kept longer`() throws {
+        var record = vm(in: .destroying(nil, waiting: nil))
+        record.expungeAt = Timestamp(milliseconds: 5)
+        #expect(try record.after(.destroyed(keptUntil: keptUntil)).expungeAt == Timestamp(milliseconds: 5))
+    }
+
+    @Test func `a destroy that finds the domain moved away has given nothing up`() throws {
+        var record = vm(in: .destroying(Placement(host: hostA, epoch: Epoch(5)), waiting: nil))
+        record.expungeAt = Timestamp(milliseconds: 5)
+        let moved = try record.after(.gone(.movedAway))
+        #expect(moved.state == .unknown(Placement(host: hostA, epoch: Epoch(5)), .movedAway))
+        #expect(moved.expungeAt == nil)
+        #expect(!moved.isGivenUp(at: keptUntil))
+    }
+
+    @Test func `nothing happens to a VM that is being expunged, and only a destroyed one comes to it`() {
+        for state in allStates {
+            for event in allEvents {
+                let next = try? state.after(event)
+                #expect(state != .expunging || next == nil)
+                if next == .expunging { #expect(state == .destroyed && event == .expungeRequested) }
+                if event == .recovered { #expect((next != nil) == (state == .destroyed)) }
+            }
+        }
     }
 }

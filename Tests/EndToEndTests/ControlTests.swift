@@ -36,7 +36,7 @@ extension EndToEnd {
             #expect(after.state == "running")
             #expect(after.epoch == vm.epoch)
             #expect(try await bench("qemu", "h1", vm.id, "pid").out == pid)
-            try await bench.roost("vm", "delete", "held")
+            try await bench.roost("vm", "delete", "held", "--expunge")
             #expect(try await bench.tryRoost("vm", "pause", "held").status == 3)
         }
 
@@ -64,7 +64,7 @@ extension EndToEnd {
                     try await bench.roost("vm", "stop", name, "--timeout", "60")
                     #expect(try await bench.vm(name).stopCause == "requested")
                 }
-                try await bench.roost("vm", "delete", name)
+                try await bench.roost("vm", "delete", name, "--expunge")
             }
         }
 
@@ -75,7 +75,7 @@ extension EndToEnd {
             try await bench.vm("byhand", becomes: "paused", limit: 5)
             try await bench.roost("vm", "resume", "byhand")
             #expect(try await bench("virsh", "h1", "domstate", vm.id).out.contains("running"))
-            try await bench.roost("vm", "delete", "byhand")
+            try await bench.roost("vm", "delete", "byhand", "--expunge")
         }
 
         @Test(arguments: ["before-libvirt", "after-libvirt"])
@@ -94,7 +94,7 @@ extension EndToEnd {
             let state = point == "before-libvirt" ? "running" : "paused"
             try await bench.vm(name, becomes: state, limit: 10)
             #expect(try await bench("virsh", "h1", "domstate", vm.id).out.contains(state))
-            try await bench.roost("vm", "delete", name)
+            try await bench.roost("vm", "delete", name, "--expunge")
         }
     }
 }

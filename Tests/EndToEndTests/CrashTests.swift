@@ -44,7 +44,7 @@ extension EndToEnd {
             #expect(try await bench.domains(on: "h1").isEmpty)
             #expect(try await bench.vm(name).epoch == vm.epoch)
             try await bench.connected("h1")
-            try await bench.roost("vm", "delete", name)
+            try await bench.roost("vm", "delete", name, "--expunge")
         }
 
         @Test(arguments: [
@@ -69,7 +69,7 @@ extension EndToEnd {
             #expect(try await bench.domains(on: "h1") == [vm.id])
             #expect(try await bench.domains(on: "h2").isEmpty)
             try await until("the operation has ended", limit: 20) { try await bench.vm(name).operation == nil }
-            try await bench.roost("vm", "delete", name)
+            try await bench.roost("vm", "delete", name, "--expunge")
         }
 
         @Test(arguments: ["agent-stop.before-libvirt", "agent-stop.after-libvirt", "agent-stop.before-record"])
@@ -89,7 +89,7 @@ extension EndToEnd {
             #expect(try await bench.domains(on: "h1").isEmpty)
             try await until("the operation has ended", limit: 20) { try await bench.vm(name).operation == nil }
             #expect(vm.epoch == 1)
-            try await bench.roost("vm", "delete", name)
+            try await bench.roost("vm", "delete", name, "--expunge")
         }
 
         @Test func `R31 a start that takes longer than the server's limit is asked for again, and is one QEMU`()
@@ -109,7 +109,7 @@ extension EndToEnd {
             #expect(try await bench.domains(on: "h1") == [vm.id])
             #expect(try await bench.domains(on: "h2").isEmpty)
             try await until("the operation has ended", limit: 20) { try await bench.vm("slow").operation == nil }
-            try await bench.roost("vm", "delete", "slow")
+            try await bench.roost("vm", "delete", "slow", "--expunge")
         }
 
         @Test func `R26 the agent is dead: a forced stop is stopping, and a start is refused until it answers`()
@@ -127,7 +127,7 @@ extension EndToEnd {
             try await bench.startAgent("h1")
             #expect(try await bench.endedGCJob(of: "r26").outcome == "stopped")
             try await bench.roost("vm", "start", "r26", "--host", "h2")
-            try await bench.roost("vm", "delete", "r26")
+            try await bench.roost("vm", "delete", "r26", "--expunge")
         }
 
         @Test func `R25 a start whose answer is lost with the network is running once the host is back`() async throws {
@@ -148,7 +148,7 @@ extension EndToEnd {
             #expect(vm.epoch == 1)
             #expect(try await bench.domains(on: "h1") == [vm.id])
             #expect(try await bench.domains(on: "h2").isEmpty)
-            try await bench.roost("vm", "delete", "r25")
+            try await bench.roost("vm", "delete", "r25", "--expunge")
         }
     }
 }

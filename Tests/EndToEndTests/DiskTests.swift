@@ -58,8 +58,18 @@ extension EndToEnd {
 
             let pool = "\(bench.directory)/shared-pool/disks"
             #expect(try FileManager.default.contentsOfDirectory(atPath: pool).contains { $0.hasPrefix(vm.id) })
+            // A deleted VM keeps its disk for a time, and comes back with it.
             try await bench.roost("vm", "delete", one)
-            try await bench.roost("vm", "delete", two)
+            #expect(try await bench.vm(one).state == "destroyed")
+            #expect(try FileManager.default.contentsOfDirectory(atPath: pool).contains { $0.hasPrefix(vm.id) })
+            try await bench.roost("vm", "recover", one)
+            try await bench.roost("vm", "start", one, "--host", "h1")
+            #expect(try await bench.vm(one).epoch == 3)
+            try await bench.console(of: one, says: "roost disk: boot 3")
+            try await bench.roost("vm", "delete", one)
+            try await bench.roost("vm", "expunge", one)
+            #expect(try await bench.tryRoost("vm", "show", one).status == 3)
+            try await bench.roost("vm", "delete", two, "--expunge")
             #expect(try FileManager.default.contentsOfDirectory(atPath: pool).isEmpty)
             try await bench.roost("image", "delete", "disk-\(format)")
         }
@@ -146,7 +156,7 @@ extension EndToEnd {
             try await until("the operation has ended", limit: 20) { try await bench.vm("drain").operation == nil }
             #expect(try await bench.domains(on: "h1").isEmpty)
             try await bench.connected("h1")
-            try await bench.roost("vm", "delete", "drain")
+            try await bench.roost("vm", "delete", "drain", "--expunge")
         }
     }
 }

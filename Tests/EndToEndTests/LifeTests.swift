@@ -31,7 +31,7 @@ extension EndToEnd {
             }
 
             try await bench.roost("vm", "start", "life")
-            try await bench.roost("vm", "delete", "life")
+            try await bench.roost("vm", "delete", "life", "--expunge")
             #expect(try await bench.tryRoost("vm", "show", "life").status == 3)
             let domains = try await (bench.domains(on: "h1"), bench.domains(on: "h2"))
             #expect(domains.0.isEmpty && domains.1.isEmpty)
@@ -49,7 +49,7 @@ extension EndToEnd {
             try await bench.roost("vm", "stop", "deaf", "--timeout", "2")
             #expect(ContinuousClock.now - began >= .seconds(2))
             #expect(try await bench.vm("deaf").state == "stopped")
-            try await bench.roost("vm", "delete", "deaf")
+            try await bench.roost("vm", "delete", "deaf", "--expunge")
         }
 
         @Test func `R11 a guest's own end is recorded within a second, with its cause`() async throws {
@@ -64,7 +64,7 @@ extension EndToEnd {
             try await bench.measure("kill -9 of QEMU", of: "ends", becomes: "crashed", cause: "failed") {
                 try await bench("qemu", "h1", vm.id, "kill")
             }
-            try await bench.roost("vm", "delete", "ends")
+            try await bench.roost("vm", "delete", "ends", "--expunge")
 
             try await bench.roost(
                 "image", "create", "brief", "--kernel", "\(guest)/vmlinuz", "--initrd", "\(guest)/initrd", "--append",
@@ -75,7 +75,7 @@ extension EndToEnd {
             }
             try await bench.measure("power-off", of: "brief", becomes: "stopped", cause: "guest-shutdown") {}
             #expect(try await bench.domains(on: "h1").isEmpty)
-            try await bench.roost("vm", "delete", "brief")
+            try await bench.roost("vm", "delete", "brief", "--expunge")
         }
 
         @Test func `an agent's restart does not disturb a guest`() async throws {
@@ -91,7 +91,7 @@ extension EndToEnd {
             try await bench.startAgent("h1")
             try await bench.vm("steady", becomes: "running")
             #expect(try await bench("qemu", "h1", vm.id, "pid").out == pid)
-            try await bench.roost("vm", "delete", "steady")
+            try await bench.roost("vm", "delete", "steady", "--expunge")
         }
 
         @Test func `R08 libvirtd that dies is cannot see, never not there`() async throws {
@@ -108,7 +108,7 @@ extension EndToEnd {
                 let back = try await bench.vm("unseen", becomes: "running")
                 #expect(back.epoch == vm.epoch)
             }
-            try await bench.roost("vm", "delete", "unseen")
+            try await bench.roost("vm", "delete", "unseen", "--expunge")
         }
 
         @Test func `force ends a QEMU whose libvirtd hangs`() async throws {
@@ -129,7 +129,7 @@ extension EndToEnd {
             try await bench("libvirtd", "h1", "thaw")
             try await bench.vm("stuck", becomes: "stopped")
             try await until("the operation has ended", limit: 20) { try await bench.vm("stuck").operation == nil }
-            try await bench.roost("vm", "delete", "stuck")
+            try await bench.roost("vm", "delete", "stuck", "--expunge")
         }
 
         @Test func `a host that loses its power comes back with its VMs stopped`() async throws {
@@ -142,7 +142,7 @@ extension EndToEnd {
             try await bench.startAgent("h1")
             let stopped = try await bench.vm("dark", becomes: "stopped")
             #expect(stopped.stopCause == "host-rebooted")
-            try await bench.roost("vm", "delete", "dark")
+            try await bench.roost("vm", "delete", "dark", "--expunge")
         }
     }
 }

@@ -62,7 +62,7 @@ extension EndToEnd {
             #expect(counted.sorted() == Array(1...counted.count), "each number once, and none left out")
             print("downtime of 20 moves in ms: \(downtimes.sorted())")
             #expect(downtimes.count == 20)
-            try await bench.roost("vm", "delete", "wanderer")
+            try await bench.roost("vm", "delete", "wanderer", "--expunge")
         }
 
         @Test func `a cancelled move leaves the guest where it was`() async throws {
@@ -86,7 +86,7 @@ extension EndToEnd {
             try await bench("virsh", "h1", "migrate-setspeed", vm.id, "1000")
             try await bench.roost("vm", "migrate", "stayer")
             #expect(try await bench.vm("stayer").epoch == 3)
-            try await bench.roost("vm", "delete", "stayer")
+            try await bench.roost("vm", "delete", "stayer", "--expunge")
         }
 
         @Test func `R19 libvirt finishes a move while server and source are gone: running there, in the end`()
@@ -119,7 +119,7 @@ extension EndToEnd {
             #expect(settled.host != vm.host)
             #expect(settled.conflicts.isEmpty)
             #expect(try await homes(of: vm, bench) == ["h2"])
-            try await bench.roost("vm", "delete", "r19")
+            try await bench.roost("vm", "delete", "r19", "--expunge")
         }
 
         @Test func `R21 the source is cut off in the middle and the move is cancelled: one live domain`() async throws {
@@ -140,7 +140,7 @@ extension EndToEnd {
             #expect(homes.count == 1)
             #expect(try await bench.host(homes[0]).id == settled.host)
             #expect(settled.conflicts.isEmpty)
-            try await bench.roost("vm", "delete", "r21")
+            try await bench.roost("vm", "delete", "r21", "--expunge")
         }
 
         @Test func `R01 a guest that is moved behind Roost's back is never stopped, and taken up where it is`()
@@ -248,7 +248,7 @@ extension EndToEnd {
             let settled = try await bench.vm("orphan", becomes: "running", limit: 30)
             #expect(settled.host == vm.host)
             #expect(try await homes(of: vm, bench) == ["h1"])
-            try await bench.roost("vm", "delete", "orphan")
+            try await bench.roost("vm", "delete", "orphan", "--expunge")
         }
 
         @Test func `a paused guest moves paused, and one that may be down is stopped and started there`() async throws {
@@ -271,7 +271,7 @@ extension EndToEnd {
             try await bench.roost("vm", "stop", "slow", "--mode", "cold")
             let stopped = try await bench.tryRoost("vm", "migrate", "slow", "--to", "h2")
             #expect(stopped.status == 4)
-            try await bench.roost("vm", "delete", "slow")
+            try await bench.roost("vm", "delete", "slow", "--expunge")
         }
     }
 }

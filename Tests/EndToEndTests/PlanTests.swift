@@ -18,7 +18,7 @@ extension EndToEnd {
 
             _ = try await bench.tryRoost(arguments: ["vm", "create", "planned"] + size)
             #expect(try await bench.vm("planned").host == placement.host)
-            try await bench.roost("vm", "delete", "planned")
+            try await bench.roost("vm", "delete", "planned", "--expunge")
 
             try await bench.roost("host", "disable", "h2")
             let none = try await bench.tryRoost(arguments: ["vm", "create", "planned", "--plan"] + size)

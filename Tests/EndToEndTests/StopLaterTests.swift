@@ -43,7 +43,7 @@ extension EndToEnd {
             #expect(try await bench.domains(on: "h1").isEmpty)
             let log = try await bench("log", "h1").out
             #expect(log.split(separator: "\n").filter { $0.contains("command=stop") && $0.contains(vm.id) }.count == 1)
-            try await bench.roost("vm", "delete", "later")
+            try await bench.roost("vm", "delete", "later", "--expunge")
         }
 
         @Test func `with the domain already gone the outcome is not-found, in one attempt`() async throws {
@@ -56,7 +56,7 @@ extension EndToEnd {
             #expect(ended.outcome == "not-found")
             #expect(ended.attempts == 1)
             #expect(try await bench.vm("gone").state == "stopped")
-            try await bench.roost("vm", "delete", "gone")
+            try await bench.roost("vm", "delete", "gone", "--expunge")
         }
 
         @Test func `with libvirtd down when the host comes back nothing changes, and the job says why`() async throws {
@@ -77,7 +77,7 @@ extension EndToEnd {
             #expect(try await bench.endedGCJob(of: "blind").outcome == "stopped")
             #expect(try await bench.vm("blind").state == "stopped")
             #expect(try await bench.domains(on: "h1").isEmpty)
-            try await bench.roost("vm", "delete", "blind")
+            try await bench.roost("vm", "delete", "blind", "--expunge")
         }
 
         @Test func `the VM ran on elsewhere: the old domain is stopped, the new one untouched`() async throws {
@@ -101,7 +101,7 @@ extension EndToEnd {
             #expect(last.state == "running")
             #expect(last.host == onB.host)
             #expect(last.conflicts.isEmpty)
-            try await bench.roost("vm", "delete", "moved")
+            try await bench.roost("vm", "delete", "moved", "--expunge")
         }
 
         @Test(arguments: ["gc-stop.before-command", "gc-stop.before-write"])
@@ -130,7 +130,7 @@ extension EndToEnd {
             #expect(last.host == onB.host)
             #expect(try await bench("qemu", "h2", vm.id, "pid").out == pid)
             #expect(try await bench.domains(on: "h1").isEmpty)
-            try await bench.roost("vm", "delete", name)
+            try await bench.roost("vm", "delete", name, "--expunge")
         }
 
         @Test func `R12 a stop held inside the agent does not touch the next start's domain`() async throws {
@@ -154,7 +154,7 @@ extension EndToEnd {
             }
             #expect(try await bench.vm("r12").state == "running")
             #expect(try await bench("qemu", "h1", vm.id, "pid").out == pid)
-            try await bench.roost("vm", "delete", "r12")
+            try await bench.roost("vm", "delete", "r12", "--expunge")
         }
 
         @Test func `R16 a VM that came back to its host with a newer epoch is not touched`() async throws {
@@ -176,7 +176,7 @@ extension EndToEnd {
             try await bench.startAgent("h1")
             try await bench.vm("r16", becomes: "running")
             #expect(try await bench("qemu", "h1", vm.id, "pid").out == pid)
-            try await bench.roost("vm", "delete", "r16")
+            try await bench.roost("vm", "delete", "r16", "--expunge")
         }
 
         @Test func `the host is deleted while the job waits: the job ends with that, and nothing is hidden`()

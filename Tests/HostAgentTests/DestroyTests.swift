@@ -38,6 +38,20 @@ import Testing
         #expect(host.with { $0.removed.isEmpty })
     }
 
+    @Test func `a clean-up that leaves the disk alone ends its own domain, whatever this host has seen since`()
+        async throws
+    {
+        host.show(now)
+        host.mark(EpochMark(highest: now.next, closed: .none))
+        let removal = try await host.agent().execute(destroy(), id: first)
+        #expect(removal.rejection == .staleEpoch)
+        #expect(host.isLive())
+        let outcome = try await host.agent().execute(destroy(removesDisk: false), id: second)
+        #expect(outcome.effect == .destroyed)
+        #expect(!host.isLive())
+        #expect(host.with { $0.removed.isEmpty })
+    }
+
     @Test func `a disk stays when its domain stays`() async throws {
         host.show(now)
         host.with {

@@ -6,7 +6,7 @@ import Testing
     @Test func `the table of commands, domains and marks is the golden one`() async throws {
         let commands: [(String, HostCommand)] = [
             ("start", start()), ("stop", stop()), ("stop, none is fine", stop(ignoreNotFound: true)),
-            ("destroy", destroy()),
+            ("destroy", destroy()), ("destroy, disk stays", destroy(removesDisk: false)),
         ]
         let domains: [(String, FakeHost.Domain?)] = [
             ("none", nil), ("epoch 4", FakeHost.Domain(epoch: Epoch(4))), ("epoch 5", FakeHost.Domain(epoch: Epoch(5))),

@@ -39,10 +39,13 @@ import Testing
             try transaction.insert(Sample.vm(1))
             try transaction.insert(Sample.host(1))
         }
-        for index in ["vm_destination", "job_peer"] { try await first.raw("DROP INDEX \(index)") }
+        for index in ["vm_destination", "job_peer", "vm_expunge", "vm_past_name", "vm_name"] {
+            try await first.raw("DROP INDEX \(index)")
+        }
+        try await first.raw("CREATE UNIQUE INDEX vm_name ON vm (name) WHERE state <> 'destroyed'")
         for column in [
             "labels", "host_labels", "affinity", "anti_affinity", "destination_host", "destination_epoch",
-            "destination_wait_reason", "last_epoch",
+            "destination_wait_reason", "last_epoch", "expunge_at",
         ] {
             try await first.raw("ALTER TABLE vm DROP COLUMN \(column)")
         }

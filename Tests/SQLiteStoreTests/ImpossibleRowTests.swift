@@ -17,6 +17,7 @@ import Testing
         "UPDATE vm SET domain_seen = 2",
         "UPDATE vm SET cpus = 'many'",
         "UPDATE vm SET image = ''",
+        "UPDATE vm SET state = 'destroyed', placement_host = NULL, placement_epoch = NULL",
     ])
     func `a VM's row that makes no sense is refused by name`(change: String) async throws {
         let store = try TemporaryStore.inMemory()
@@ -34,6 +35,8 @@ import Testing
         "UPDATE vm SET placement_host = NULL",
         "UPDATE vm SET placement_host = NULL, placement_epoch = NULL",
         "UPDATE vm SET placement_epoch = 9",
+        "UPDATE vm SET state = 'expunging'",
+        "UPDATE vm SET expunge_at = 1",
     ])
     func `the database itself refuses a VM whose state and placement contradict each other`(change: String) async throws
     {

@@ -1,18 +1,22 @@
 import ControlPlane
 import Domain
+import Synchronization
 import Testing
 
 extension Check {
     static let vmChecks = [
         Check("every VM state is read as it was written", everyStateIsRead),
-        Check("a VM's name is taken while the VM is not destroyed", nameIsTaken),
+        Check("a VM's name is taken while the VM is neither destroyed nor being expunged", nameIsTaken),
         Check("an update raises the revision and takes the transaction's time", updateRaisesRevision),
         Check("an update decided on an older revision changes nothing", updateLosesByRevision),
         Check("an update decided for another placement changes nothing", updateLosesByPlacement),
         Check("of many writers that decided on one revision, one wins", oneWriterWins),
         Check("VMs are found by the host of their placement, and it alone counts against the host", placementIsFound),
-        Check("VMs that are not destroyed are found by their image", imageIsFound),
+        Check("VMs that need an image are found by it, destroyed ones that are kept included", imageIsFound),
         Check("placed VMs are found by what the rules of another are about", neighboursAreFound),
+        Check("destroyed VMs are found by name, the oldest first", destroyedAreFoundByName),
+        Check("destroyed VMs whose time is over are found, the earliest first", dueAreFound),
+        Check("a VM is removed if nobody has changed it since", removalIsConditional),
     ]
 
     @Sendable private static func everyStateIsRead(_ store: any Database, _: ManualClock) async throws {
@@ -26,6 +30,7 @@ extension Check {
             vm.wish = 4
             vm.labels = Labels(trusted: ["app": "web", "example.com/e": ""])
             vm.epoch = Epoch(12)
+            if state.label == .destroying { vm.expungeAt = Sample.time }
             let written = vm
             try await store.write("insert") { try $0.insert(written) }
             #expect(try await store.read { try $0.vm(written.id) } == written)
@@ -47,8 +52,15 @@ extension Check {
             _ = try transaction.update(
                 Sample.vm(1, name: "web", state: .destroyed), where: VMCondition(revision: 1))
             try transaction.insert(Sample.vm(2, name: "web"))
+            try transaction.insert(Sample.vm(4, name: "web", state: .expunging))
         }
         #expect(try await store.read { try $0.vm(named: "web")?.id } == Sample.vmID(2))
+        try await expectNameTaken {
+            try await store.write("recover") { transaction in
+                _ = try transaction.update(
+                    Sample.vm(1, name: "web", state: .stopped(.requested)), where: VMCondition(revision: 2))
+            }
+        }
         #expect(try await store.read { try $0.vm(Sample.vmID(1))?.state } == .destroyed)
     }
 
@@ -132,9 +144,10 @@ extension Check {
             try transaction.insert(Sample.vm(2, state: .destroyed, image: 1))
             try transaction.insert(Sample.vm(3, image: 2))
             try transaction.insert(Sample.vm(4, image: 1))
+            try transaction.insert(Sample.vm(5, state: .expunging, image: 1))
         }
         let made = try await store.read { try $0.vms(madeFrom: Sample.imageID(1), limit: 10).map(\.id) }
-        #expect(made == [Sample.vmID(1), Sample.vmID(4)])
+        #expect(made == [Sample.vmID(1), Sample.vmID(2), Sample.vmID(4)])
         #expect(try await store.read { try $0.vms(madeFrom: Sample.imageID(1), limit: 1).count } == 1)
     }
 
@@ -171,14 +184,78 @@ extension Check {
                     vm: Sample.vmID(1), name: "vm1", host: Sample.hostID(1), labels: db, antiAffinity: db))
     }
 
+    @Sendable private static func destroyedAreFoundByName(_ store: any Database, _: ManualClock) async throws {
+        try await store.write("insert") { transaction in
+            try transaction.insert(Sample.vm(1, name: "web"))
+            for (number, state) in [(2, VMState.destroyed), (3, .expunging), (4, .destroyed)] {
+                let created = Sample.time.adding(.seconds(10 - number))
+                try transaction.insert(Sample.vm(number, name: "web", state: state, createdAt: created))
+            }
+            try transaction.insert(Sample.vm(5, name: "other", state: .destroyed))
+        }
+        let past = try await store.read { try $0.destroyedVMs(named: "web", limit: 10).map(\.id) }
+        #expect(past == [4, 3, 2].map { Sample.vmID($0) })
+        #expect(try await store.read { try $0.destroyedVMs(named: "web", limit: 1).map(\.id) } == [Sample.vmID(4)])
+        #expect(try await store.read { try $0.destroyedVMs(named: "none", limit: 1) }.isEmpty)
+    }
+
+    @Sendable private static func dueAreFound(_ store: any Database, _: ManualClock) async throws {
+        try await store.write("insert") { transaction in
+            for (number, seconds) in [(1, 30), (2, 10), (3, 20), (4, 31)] {
+                var vm = Sample.vm(number, state: .destroyed)
+                vm.expungeAt = Sample.time.adding(.seconds(seconds))
+                try transaction.insert(vm)
+            }
+            var destroying = Sample.vm(5, state: .destroying(nil, waiting: nil))
+            destroying.expungeAt = Sample.time
+            try transaction.insert(destroying)
+            try transaction.insert(Sample.vm(6, state: .expunging))
+        }
+        func due(_ seconds: Int, limit: Int) async throws -> [VMID] {
+            try await store.read {
+                try $0.destroyedVMs(keptUntil: Sample.time.adding(.seconds(seconds)), limit: limit).map(\.id)
+            }
+        }
+        #expect(try await due(9, limit: 10).isEmpty)
+        #expect(try await due(30, limit: 10) == [2, 3, 1].map { Sample.vmID($0) })
+        #expect(try await due(30, limit: 2) == [2, 3].map { Sample.vmID($0) })
+    }
+
+    @Sendable private static func removalIsConditional(_ store: any Database, _: ManualClock) async throws {
+        try await store.write("insert") { transaction in
+            try transaction.insert(Sample.vm(1, state: .expunging))
+            try transaction.insert(Sample.vm(2))
+        }
+        let runs = Counter()
+        try await store.write("remove") { transaction in
+            // A missed condition runs the body again: the second time on what is there.
+            try transaction.remove(Sample.vmID(1), atRevision: runs.next() == 1 ? 7 : 1)
+        }
+        #expect(runs.next() == 3)
+        #expect(try await store.read { try $0.vm(Sample.vmID(1)) } == nil)
+        #expect(try await store.read { try $0.vm(Sample.vmID(2)) } != nil)
+    }
+
     static let everyState: [VMState] = [
         .created, .starting(Sample.placement(1, epoch: 1)), .running(Sample.placement(1, epoch: 2)),
         .paused(Sample.placement(1, epoch: 3)), .stopping(Sample.placement(1, epoch: 4), waiting: nil),
         .stopping(Sample.placement(1, epoch: 5), waiting: .hostDisconnected), .stopped(.guestShutdown),
         .crashed(.failed), .unknown(Sample.placement(1, epoch: 6), .libvirtUnavailable),
         .destroying(nil, waiting: nil), .destroying(Sample.placement(1, epoch: 7), waiting: .hostDeleted),
-        .destroying(nil, waiting: .outcomeUnknown), .destroyed,
+        .destroying(nil, waiting: .outcomeUnknown), .destroyed, .expunging,
     ]
+
+    /// Counts calls.
+    private final class Counter: Sendable {
+        private let count = Mutex(0)
+
+        func next() -> Int {
+            count.withLock { count in
+                count += 1
+                return count
+            }
+        }
+    }
 
     static func stopped(_ vm: VM) -> VM {
         var next = vm

@@ -4,6 +4,8 @@ package import Domain
 package enum Sample {
     package static let time = Timestamp(milliseconds: 1_700_000_000_000)
 
+    package static let keptUntil = time.adding(.seconds(3600))
+
     package static func vmID(_ number: Int) -> VMID { VMID(trusted: uuid(1, number)) }
     package static func hostID(_ number: Int) -> HostID { HostID(trusted: uuid(2, number)) }
     package static func imageID(_ number: Int) -> ImageID { ImageID(trusted: uuid(3, number)) }
@@ -19,7 +21,8 @@ package enum Sample {
     ) -> VM {
         VM(
             id: vmID(number), name: name ?? "vm\(number)", image: imageID(image), cpus: 2, memory: 512, state: state,
-            epoch: state.placement?.epoch ?? .none, createdAt: createdAt, updatedAt: createdAt)
+            epoch: state.placement?.epoch ?? .none, expungeAt: state == .destroyed ? keptUntil : nil,
+            createdAt: createdAt, updatedAt: createdAt)
     }
 
     package static func host(_ number: Int, name: String? = nil) -> Host {

@@ -65,9 +65,27 @@ extension RoostClient {
         try await value(APIRequest(.post, ["vms", vm, "actions", action]))
     }
 
-    package func deleteVM(_ vm: String, isDeferrable: Bool) async throws(APIFailure) -> Answer<OperationResource> {
+    /// A deleted VM can be recovered for a time, unless it `isExpunged` as well.
+    package func deleteVM(
+        _ vm: String, isDeferrable: Bool, isExpunged: Bool = false
+    ) async throws(APIFailure) -> Answer<OperationResource> {
         try await value(
-            APIRequest(.delete, ["vms", vm], query: [(name: "defer", value: isDeferrable ? "true" : nil)]))
+            APIRequest(
+                .delete, ["vms", vm],
+                query: [
+                    (name: "defer", value: isDeferrable ? "true" : nil),
+                    (name: "expunge", value: isExpunged ? "true" : nil),
+                ]))
+    }
+
+    package func recoverVM(
+        _ vm: String, _ request: RecoverVMRequest
+    ) async throws(APIFailure) -> Answer<OperationResource> {
+        try await value(APIRequest(.post, ["vms", vm, "actions", "recover"], body: Self.json(request)))
+    }
+
+    package func expungeVM(_ vm: String) async throws(APIFailure) -> Answer<OperationResource> {
+        try await value(APIRequest(.post, ["vms", vm, "actions", "expunge"]))
     }
 
     /// The last `limit` bytes of the VM's serial console.

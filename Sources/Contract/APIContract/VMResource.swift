@@ -16,6 +16,8 @@ package struct VMResource: Codable, Hashable, Sendable {
     package var image: String
     package var operation: String?
     package var waitingFor: WaitingFor?
+    /// Until when a destroyed VM is kept and can be recovered.
+    package var expungeAt: String?
     /// Live domains of this VM where none should be. Empty when all is well.
     package var conflicts: [DomainSighting]
     package var labels: [String: String]
@@ -27,9 +29,9 @@ package struct VMResource: Codable, Hashable, Sendable {
     package init(
         id: String, name: String, state: String, stopCause: String?, host: String?, lastHost: String?,
         destination: String? = nil, epoch: Int64, cpus: Int, memory: Int, image: String, operation: String?,
-        waitingFor: WaitingFor?, conflicts: [DomainSighting], labels: [String: String] = [:],
-        placement: PlacementRulesResource = PlacementRulesResource(), revision: Int, createdAt: String,
-        updatedAt: String
+        waitingFor: WaitingFor?, expungeAt: String? = nil, conflicts: [DomainSighting],
+        labels: [String: String] = [:], placement: PlacementRulesResource = PlacementRulesResource(), revision: Int,
+        createdAt: String, updatedAt: String
     ) {
         self.id = id
         self.name = name
@@ -44,6 +46,7 @@ package struct VMResource: Codable, Hashable, Sendable {
         self.image = image
         self.operation = operation
         self.waitingFor = waitingFor
+        self.expungeAt = expungeAt
         self.conflicts = conflicts
         self.labels = labels
         self.placement = placement
@@ -164,6 +167,14 @@ package struct MigrateVMRequest: Codable, Hashable, Sendable {
         self.timeout = timeout
         self.stopTimeout = stopTimeout
     }
+}
+
+/// The body of `POST /v1/vms/{vm}/actions/recover`.
+package struct RecoverVMRequest: Codable, Hashable, Sendable {
+    /// What the VM is called from now on; nil: as it was.
+    package var name: String?
+
+    package init(name: String? = nil) { self.name = name }
 }
 
 /// The body of `POST /v1/vms/{vm}/actions/reboot`.

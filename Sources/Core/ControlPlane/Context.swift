@@ -55,6 +55,8 @@ package struct ControlSettings: Sendable {
     package var capacity = CapacityPolicy()
     /// How long a join token can be used.
     package var joinTokenLifetime: Duration = .seconds(3600)
+    /// How long a destroyed VM is kept, with its root disk, before it is expunged; zero: not at all.
+    package var keepDestroyed: Duration = .seconds(24 * 3600)
     /// How long ended jobs are kept.
     package var jobRetention: Duration = .seconds(7 * 24 * 3600)
     /// How long a request is remembered by its idempotency key.

@@ -46,6 +46,7 @@ package enum FaultCode: String, CaseIterable, Sendable, Codable {
     case libvirtUnavailable = "libvirt-unavailable"
     case methodNotAllowed = "method-not-allowed"
     case migrationImpossible = "migration-impossible"
+    case nameAmbiguous = "name-ambiguous"
     case nameTaken = "name-taken"
     case noCapacity = "no-capacity"
     case notFound = "not-found"

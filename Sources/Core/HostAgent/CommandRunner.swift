@@ -299,7 +299,9 @@ struct CommandRunner: Sendable {
         case .unreadable: return .rejected(unreadable(destroy.vm))
         case .absent, .match: break
         }
-        if let refusal = EpochGuard.refusalOfDestroy(destroy.vm, destroy.epoch, try ledger.mark(of: destroy.vm)) {
+        if destroy.removesDisk,
+            let refusal = EpochGuard.refusalOfDestroy(destroy.vm, destroy.epoch, try ledger.mark(of: destroy.vm))
+        {
             return .rejected(refusal)
         }
         try journal.begin(run.id, BegunCommand(kind: .destroy, vm: destroy.vm, epoch: destroy.epoch))

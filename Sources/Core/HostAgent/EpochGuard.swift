@@ -15,9 +15,10 @@ enum EpochGuard {
         return nil
     }
 
-    /// Why a destroy of `epoch` is refused; nil if it may go on.
+    /// Why a destroy of `epoch` that removes the disk is refused; nil if it may go on.
     ///
-    /// What lies on the host belongs to the highest epoch seen here: an older clean-up must not remove it.
+    /// What lies on the host belongs to the highest epoch seen here: an older clean-up must not remove it. One that leaves it
+    /// alone is about its own domain only, as a stop is.
     static func refusalOfDestroy(_ vm: VMID, _ epoch: Epoch, _ mark: EpochMark) -> Fault? {
         epoch < mark.highest ? stale(vm, epoch, "this host has seen epoch \(mark.highest)") : nil
     }

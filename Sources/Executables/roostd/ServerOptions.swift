@@ -42,6 +42,11 @@ struct ServerOptions: ParsableArguments {
         name: .long, help: "After how many seconds without an answer a start's end counts as unknown. (default: 60)")
     var startLimit: Int?
 
+    @Option(
+        name: .long,
+        help: "For how many seconds a deleted VM can be recovered; 0: not at all. (default: 86400)")
+    var keepDestroyed: Int?
+
     @Option(name: .long, help: "How many virtual CPUs are handed out for each CPU of a host. (default: 4)")
     var cpuOvercommit: String?
 
@@ -57,7 +62,8 @@ struct ServerOptions: ParsableArguments {
     /// The names that a configuration file may have.
     private static let fileKeys: Set<String> = [
         "data-dir", "listen", "agent-listen", "agent-address", "database", "tls-certificate", "tls-key",
-        "silence-limit", "start-limit", "cpu-overcommit", "memory-overcommit", "host-memory-reserve", "log-level",
+        "silence-limit", "start-limit", "keep-destroyed", "cpu-overcommit", "memory-overcommit",
+        "host-memory-reserve", "log-level",
     ]
 
     func settled() async throws -> SettledOptions {
@@ -75,6 +81,9 @@ struct ServerOptions: ParsableArguments {
         }
         if let seconds = try number(startLimit, file, "start-limit", 1...3600) {
             control.startLimit = .seconds(seconds)
+        }
+        if let seconds = try number(keepDestroyed, file, "keep-destroyed", 0...31_536_000) {
+            control.keepDestroyed = .seconds(seconds)
         }
         control.capacity = try capacity(file)
         let database = self.database ?? file["database"]

@@ -176,8 +176,8 @@ extension FaultCode {
         case .hostUnreachable, .libvirtUnavailable, .storeUnavailable: 503
         case .affinity, .alreadyConnected, .antiAffinity, .commandFailed, .diskElsewhere, .domainNotFound,
             .epochConflict, .hostDeleted, .hostInUse, .imageInUse, .imageNotReady, .invalidState, .joinTokenInvalid,
-            .labelsMismatch, .migrationImpossible, .nameTaken, .noCapacity, .operationInProgress, .outcomeUnknown,
-            .placementUnresolved, .protocolMismatch, .staleEpoch,
+            .labelsMismatch, .migrationImpossible, .nameAmbiguous, .nameTaken, .noCapacity, .operationInProgress,
+            .outcomeUnknown, .placementUnresolved, .protocolMismatch, .staleEpoch,
             .staleSession, .superseded:
             409
         }

@@ -65,6 +65,7 @@ extension FaultCode {
         case .libvirtUnavailable: "The host's libvirt does not answer"
         case .methodNotAllowed: "The method is not allowed"
         case .migrationImpossible: "It cannot be moved there"
+        case .nameAmbiguous: "The name means several"
         case .nameTaken: "The name is taken"
         case .noCapacity: "No host has room"
         case .notFound: "Not found"

@@ -48,9 +48,9 @@ extension BodyField<Bool> {
 
 extension BodyField<String> {
     /// A new resource's name.
-    static func name(_ name: String, _ summary: String) -> BodyField<String> {
+    static func name(_ name: String, isRequired: Bool = true, _ summary: String) -> BodyField<String> {
         BodyField(
-            name: name, summary: summary, isRequired: true,
+            name: name, summary: summary, isRequired: isRequired,
             schema: [
                 "type": "string", "minLength": 1, "maxLength": .integer(Name.longest),
                 "pattern": "^[a-z0-9]([a-z0-9-]*[a-z0-9])?$",

@@ -5,17 +5,15 @@ package import Domain
 extension VMResource {
     package init(_ view: VMView) {
         let vm = view.vm
-        var waitingFor: WaitingFor?
-        if let host = vm.state.waitingHost, let reason = vm.state.waiting {
-            waitingFor = WaitingFor(host: host.rawValue, reason: reason.rawValue)
-        }
         self.init(
             id: vm.id.rawValue, name: vm.name, state: vm.state.label.rawValue, stopCause: vm.state.cause?.rawValue,
             host: vm.state.placement?.host.rawValue, lastHost: vm.lastHost?.rawValue,
             destination: vm.state.destination?.host.rawValue, epoch: vm.epoch.rawValue, cpus: vm.cpus,
             memory: vm.memory, image: vm.image.rawValue, operation: vm.operation?.rawValue,
-            waitingFor: waitingFor, conflicts: view.conflicts.map { DomainSighting($0) },
-            labels: vm.labels.values, placement: PlacementRulesResource(vm.rules), revision: vm.revision,
+            waitingFor: view.waitingFor.map { WaitingFor(host: $0.host.rawValue, reason: $0.reason.rawValue) },
+            expungeAt: vm.state == .destroyed ? vm.expungeAt?.rfc3339 : nil,
+            conflicts: view.conflicts.map { DomainSighting($0) }, labels: vm.labels.values,
+            placement: PlacementRulesResource(vm.rules), revision: vm.revision,
             createdAt: vm.createdAt.rfc3339, updatedAt: vm.updatedAt.rfc3339)
     }
 }

@@ -6,7 +6,7 @@ extension VMResource {
         "VM",
         [
             .text("id", "The VM's id.", format: "uuid") { $0.id },
-            .text("name", "Unique among VMs that are not destroyed.") { $0.name },
+            .text("name", "Unique among VMs that are neither destroyed nor being expunged.") { $0.name },
             .text("state", "Where the VM is in its life.", oneOf: VMState.Label.allCases.map(\.rawValue)) { $0.state },
             .optionalText(
                 "stopCause", "Why the domain ended, for `stopped` and `crashed`.",
@@ -23,6 +23,9 @@ extension VMResource {
             .text("image", "The id of the image.", format: "uuid") { $0.image },
             .optionalText("operation", "The id of the operation that is under way.", format: "uuid") { $0.operation },
             .optionalOne("waitingFor", WaitingFor.shape) { $0.waitingFor },
+            .optionalText(
+                "expungeAt", "Until when a destroyed VM is kept and can be recovered.", format: "date-time"
+            ) { $0.expungeAt },
             .list("conflicts", DomainSighting.shape) { $0.conflicts },
             .labels("labels", "What people say of it.") { $0.labels },
             .one("placement", PlacementRulesResource.shape) { $0.placement },

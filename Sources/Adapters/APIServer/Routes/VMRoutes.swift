@@ -21,7 +21,11 @@ struct VMRoutes: Sendable {
         "limit", in: 1...1_048_576, "At most so many bytes, from the log's end; 64 KiB by default.")
     private static let deferred = QueryField<Bool>.flag(
         "defer", "Leave it to a GC job when the host cannot be reached.")
+    private static let expunge = QueryField<Bool>.flag(
+        "expunge", "Keep nothing: remove the root disk and the record too.")
     private static let name = BodyField<String>.name("name", "Unique among VMs.")
+    private static let newName = BodyField<String>.name(
+        "name", isRequired: false, "What it is called from now on; its own name by default.")
     private static let image = BodyField<String>.reference("image", isRequired: true, "The image's id or name.")
     private static let cpus = BodyField<Int>.integer(
         "cpus", in: VMService.cpuLimits, of: "CPUs", isRequired: true, "Virtual CPUs.")
@@ -44,8 +48,8 @@ struct VMRoutes: Sendable {
         "expectedEpoch", in: 1...Int.max, "Refused unless the VM's placement has this epoch.")
 
     var routes: [Route] {
-        [index, create, plan, show, patch, delete, start, stop, migrate, resolve] + GuestControl.allCases.map(control)
-            + [consoleLog]
+        [index, create, plan, show, patch, delete, recover, expunge, start, stop, migrate, resolve]
+            + GuestControl.allCases.map(control) + [consoleLog]
     }
 
     private var index: Route {
@@ -99,7 +103,7 @@ struct VMRoutes: Sendable {
     private var show: Route {
         Route(
             .get, "/v1/vms/{vm}", named: "showVM", "Shows a VM.", answer: .json(VMResource.shape, "The VM."),
-            faults: [.notFound]
+            faults: [.notFound, .nameAmbiguous]
         ) { call in .vm(.ok, try await vms.vm(call.value("vm"))) }
     }
 
@@ -114,13 +118,45 @@ struct VMRoutes: Sendable {
 
     private var delete: Route {
         Route(
-            .delete, "/v1/vms/{vm}", named: "deleteVM", "Ends the VM's domain and removes all that it holds.",
-            query: [Self.deferred, OperationAnswer.wait],
+            .delete, "/v1/vms/{vm}", named: "deleteVM",
+            "Ends the VM's domain; keeps its root disk and its record for a time, in which it can be recovered.",
+            query: [Self.deferred, Self.expunge, OperationAnswer.wait],
             answer: .json(OperationResource.shape, "The accepted operation.", status: 202),
-            faults: [.notFound, .invalidState, .operationInProgress, .hostUnreachable, .libvirtUnavailable]
+            faults: [
+                .notFound, .nameAmbiguous, .invalidState, .operationInProgress, .hostUnreachable, .libvirtUnavailable,
+            ]
         ) { call in
             let isDeferrable = try call.query.optional(Self.deferred) ?? false
-            let job = try await vms.destroy(call.value("vm"), isDeferrable: isDeferrable, by: call.caller)
+            let expunges = try call.query.optional(Self.expunge) ?? false
+            let job = try await vms.destroy(
+                call.value("vm"), isDeferrable: isDeferrable, expunges: expunges, by: call.caller)
+            return try await operations.accepted(job, call)
+        }
+    }
+
+    private var recover: Route {
+        Route(
+            .post, "/v1/vms/{vm}/actions/recover", named: "recoverVM",
+            "Brings a destroyed VM back while it is kept: stopped, with its disk.", query: [OperationAnswer.wait],
+            body: .json(BodyShape("RecoverVMRequest", [Self.newName])),
+            answer: .json(OperationResource.shape, "The accepted operation.", status: 202),
+            faults: [.notFound, .nameAmbiguous, .invalidState, .nameTaken]
+        ) { call in
+            let name = try call.body.optional(Self.newName)
+            let job = try await vms.recover(call.value("vm"), as: name, by: call.caller)
+            return try await operations.accepted(job, call)
+        }
+    }
+
+    private var expunge: Route {
+        Route(
+            .post, "/v1/vms/{vm}/actions/expunge", named: "expungeVM",
+            "Gives a destroyed VM up before its time: removes its root disk, then its record.",
+            query: [OperationAnswer.wait], body: .json(.empty),
+            answer: .json(OperationResource.shape, "The accepted operation.", status: 202),
+            faults: [.notFound, .nameAmbiguous, .invalidState]
+        ) { call in
+            let job = try await vms.expunge(call.value("vm"), by: call.caller)
             return try await operations.accepted(job, call)
         }
     }

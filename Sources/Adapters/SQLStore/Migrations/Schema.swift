@@ -3,14 +3,16 @@ import Domain
 /// The database's shape: brought up to date when the store opens, never changed otherwise.
 enum Schema {
     /// In order. A migration that was released is never changed: databases have run it.
-    static let migrations: [Migration] = [.records, .moves, .placement]
+    static let migrations: [Migration] = [.records, .moves, .placement, .keptVMs]
 
     static var newest: Int { migrations.map(\.version).max() ?? 0 }
 
     /// Runs what this database has not run yet, inside the caller's transaction; returns the names of what ran.
     ///
     /// A database from a newer release is refused, and left as it is.
-    static func migrate(_ sql: any SQLConnection, now: Timestamp) throws -> [String] {
+    ///
+    /// - Parameter last: the version to stop at; nil for the newest.
+    static func migrate(_ sql: any SQLConnection, now: Timestamp, upTo last: Int? = nil) throws -> [String] {
         try sql.execute(
             """
             CREATE TABLE IF NOT EXISTS schema_version (
@@ -28,7 +30,7 @@ enum Schema {
                     + "knows versions up to \(newest).",
                 hint: "Run that newer release, or restore a backup that this release made.")
         }
-        let due = migrations.filter { $0.version > present }
+        let due = migrations.filter { $0.version > present && $0.version <= last ?? newest }
         for migration in due {
             try migration.apply(to: sql)
             try sql.execute(

@@ -24,7 +24,7 @@ enum JobRows {
             "purpose": JobListFilters.purpose,
             "kind": JobListFilters.kind,
             "state": JobListFilters.state,
-            "vm": .reference("vm", to: "vm", where: "state <> 'destroyed'"),
+            "vm": .reference("vm", to: "vm", where: VMRows.ownsName),
             "host": .reference("host", to: "host", where: "deleted_at IS NULL"),
         ],
         sorts: ["createdAt": .time("created_at"), "updatedAt": .time("updated_at")],

@@ -8,12 +8,14 @@ enum VMRows {
     static let changing = [
         "name", "image", "cpus", "memory", "state", "placement_host", "placement_epoch", "wait_reason", "stop_cause",
         "epoch", "last_host", "last_epoch", "destination_host", "destination_epoch", "destination_wait_reason", "pool",
-        "domain_seen", "observed_session", "observed_sequence", "operation", "wish", "labels", "host_labels",
-        "affinity", "anti_affinity", "updated_at",
+        "domain_seen", "observed_session", "observed_sequence", "operation", "expunge_at", "wish", "labels",
+        "host_labels", "affinity", "anti_affinity", "updated_at",
     ]
+    /// Which VMs no other may share its name with; the condition of the index on the name, word for word.
+    static let ownsName = "state <> 'destroyed' AND state <> 'expunging'"
     static let select = "SELECT \((fixed + changing).joined(separator: ", ")) FROM vm"
     static let insert =
-        SQLText.insert(into: "vm", fixed + changing) + " ON CONFLICT (name) WHERE state <> 'destroyed' DO NOTHING"
+        SQLText.insert(into: "vm", fixed + changing) + " ON CONFLICT (name) WHERE \(ownsName) DO NOTHING"
     static let update = SQLText.update("vm", changing) + " WHERE id = ? AND revision = ?"
 
     static let list = ListSQL<VM>(
@@ -43,22 +45,24 @@ enum VMRows {
             SQLValue(migration?.destination.epoch.rawValue), SQLValue(migration?.destinationLost?.rawValue),
             SQLValue(vm.pool),
             SQLValue(vm.domainSeen), SQLValue(vm.observed?.session), SQLValue(vm.observed?.sequence),
-            SQLValue(vm.operation), SQLValue(vm.wish), SQLValue(vm.labels), SQLValue(vm.rules.hostLabels),
-            SQLValue(vm.rules.affinity), SQLValue(vm.rules.antiAffinity), SQLValue(updatedAt),
+            SQLValue(vm.operation), SQLValue(vm.expungeAt), SQLValue(vm.wish), SQLValue(vm.labels),
+            SQLValue(vm.rules.hostLabels), SQLValue(vm.rules.affinity), SQLValue(vm.rules.antiAffinity),
+            SQLValue(updatedAt),
         ]
     }
 
     static func record(_ row: SQLRow) throws -> VM {
         let read = RowReader("VM", row)
+        let state = try state(read)
         return VM(
             id: try read.id("id"), name: try read.text("name"), image: try read.id("image"),
-            cpus: try read.int("cpus"), memory: try read.int("memory"), state: try state(read),
+            cpus: try read.int("cpus"), memory: try read.int("memory"), state: state,
             epoch: try read.epoch("epoch"),
             lastPlacement: try placement(read, "last_host", "last_epoch"),
             pool: try read.optionalID("pool"), domainSeen: try read.flag("domain_seen"),
             observed: try observation(read), operation: try read.optionalID("operation"),
-            labels: try read.labels("labels"), rules: try rules(read), wish: try read.int("wish"),
-            revision: try read.int("revision"), createdAt: try read.time("created_at"),
+            expungeAt: try expungeAt(read, of: state), labels: try read.labels("labels"), rules: try rules(read),
+            wish: try read.int("wish"), revision: try read.int("revision"), createdAt: try read.time("created_at"),
             updatedAt: try read.time("updated_at"))
     }
 
@@ -91,11 +95,22 @@ enum VMRows {
         case (.unknown, let placement?, let waiting?, nil): return .unknown(placement, waiting)
         case (.destroying, let placement, let waiting, nil): return .destroying(placement, waiting: waiting)
         case (.destroyed, nil, nil, nil): return .destroyed
+        case (.expunging, nil, nil, nil): return .expunging
         case (.created, _, _, _), (.starting, _, _, _), (.running, _, _, _), (.paused, _, _, _),
             (.pausing, _, _, _), (.resuming, _, _, _), (.rebooting, _, _, _), (.stopping, _, _, _), (.stopped, _, _, _),
             (.crashed, _, _, _), (.unknown, _, _, _), (.migrating, _, _, _), (.destroying, _, _, _),
-            (.destroyed, _, _, _):
+            (.destroyed, _, _, _), (.expunging, _, _, _):
             throw read.impossible("its placement, wait reason or stop cause does not fit the state '\(label.rawValue)'")
+        }
+    }
+
+    /// A destroyed VM has one, one that is being destroyed may have, and no other.
+    private static func expungeAt(_ read: RowReader, of state: VMState) throws -> Timestamp? {
+        switch (state.label, try read.optionalTime("expunge_at")) {
+        case (.destroyed, let time?), (.destroying, let time?): return time
+        case (.destroyed, nil): throw read.impossible("it does not say how long it is kept")
+        case (_, nil): return nil
+        case (let label, _?): throw read.impossible("it is kept for a time in the state '\(label.rawValue)'")
         }
     }
 
@@ -129,8 +144,22 @@ extension SQLTransaction: VMTable {
     }
 
     func vm(named name: String) throws -> VM? {
-        try sql.query("\(VMRows.select) WHERE name = ? AND state <> 'destroyed'", SQLValue(name)).first
+        try sql.query("\(VMRows.select) WHERE name = ? AND \(VMRows.ownsName)", SQLValue(name)).first
             .map(VMRows.record)
+    }
+
+    func destroyedVMs(named name: String, limit: Int) throws -> [VM] {
+        try sql.query(
+            "\(VMRows.select) WHERE name = ? AND state IN ('destroyed', 'expunging') ORDER BY created_at, id LIMIT ?",
+            SQLValue(name), SQLValue(limit)
+        ).map(VMRows.record)
+    }
+
+    func destroyedVMs(keptUntil time: Timestamp, limit: Int) throws -> [VM] {
+        try sql.query(
+            "\(VMRows.select) WHERE state = 'destroyed' AND expunge_at <= ? ORDER BY expunge_at, id LIMIT ?",
+            SQLValue(time), SQLValue(limit)
+        ).map(VMRows.record)
     }
 
     func vms(_ query: ListQuery) throws -> ListPage<VM> { try VMRows.list.page(query, on: sql) }
@@ -144,7 +173,7 @@ extension SQLTransaction: VMTable {
 
     func vms(madeFrom image: ImageID, limit: Int) throws -> [VM] {
         try sql.query(
-            "\(VMRows.select) WHERE image = ? AND state <> 'destroyed' ORDER BY created_at, id LIMIT ?",
+            "\(VMRows.select) WHERE image = ? AND state <> 'expunging' ORDER BY created_at, id LIMIT ?",
             SQLValue(image), SQLValue(limit)
         ).map(VMRows.record)
     }
@@ -171,6 +200,12 @@ extension SQLTransaction: VMTable {
         stored.revision = condition.revision + 1
         stored.updatedAt = now
         return stored
+    }
+
+    func remove(_ vm: VMID, atRevision revision: Int) throws {
+        let removed = try sql.execute(
+            "DELETE FROM vm WHERE id = ? AND revision = ?", SQLValue(vm), SQLValue(revision))
+        guard removed == 1 else { throw LostRace() }
     }
 }
 

@@ -81,9 +81,12 @@ package final class JobEngine: Sendable {
         case .rebootOperation: ControlOperation(context: context, control: .reboot)
         case .migrateOperation: MigrateOperation(context: context)
         case .destroyOperation: DestroyOperation(context: context)
+        case .recoverOperation: RecoverOperation(context: context)
+        case .expungeOperation: ExpungeOperation(context: context)
         case .stopVM: StopVMJob(context: context)
         case .destroyVM: DestroyVMJob(context: context)
         case .adoptVM: AdoptVMJob(context: context)
+        case .deleteVolume: DeleteVolumeJob(context: context)
         }
     }
 

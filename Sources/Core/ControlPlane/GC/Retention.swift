@@ -1,10 +1,13 @@
 package import Domain
 
-/// Removes what is kept only for a time: ended jobs and remembered requests, in small batches.
+/// Ends what is kept only for a time, in small batches: ended jobs and remembered requests are removed, and destroyed VMs
+/// expunged.
 package struct Retention: Sendable {
     private let context: Context
     private let interval: Duration
     private let batch = 500
+    /// Each is work for a host.
+    private let vmBatch = 50
 
     package init(_ context: Context, interval: Duration = .seconds(60)) {
         self.context = context
@@ -22,6 +25,24 @@ package struct Retention: Sendable {
     }
 
     package func sweep() async throws {
+        try await expungeDue()
+        try await forgetEnded()
+    }
+
+    /// Expunges the destroyed VMs whose time is over.
+    private func expungeDue() async throws {
+        let (ids, settings, limit) = (context.ids, context.settings, vmBatch)
+        var found = limit
+        while found >= limit, !Task.isCancelled {
+            found = try await context.database.write("expunge.due") { tx in
+                let due = try tx.destroyedVMs(keptUntil: tx.now, limit: limit)
+                for vm in due { try tx.expunge(vm, as: vm, by: Principal(name: "system"), ids, settings) }
+                return due.count
+            }
+        }
+    }
+
+    private func forgetEnded() async throws {
         let settings = context.settings
         let limit = batch
         // A request that is remembered is answered with its job.

@@ -55,9 +55,10 @@ struct StopVMJob: Workflow {
             (try tx.reasonToCancel(job), try Turn(of: job, tx))
         }
         guard end != nil else { return turn }
+        let settings = context.settings
         return try await context.database.write("gc-stop.cancel") { tx in
             guard let end = try tx.reasonToCancel(job) else { return try Turn(of: job, tx) }
-            if end.outcome == .hostDeleted { try tx.abandonWork(of: job) }
+            if end.outcome == .hostDeleted { try tx.abandonWork(of: job, settings) }
             try tx.end(job, underLease: job.leaseToken, as: end)
             return nil
         }
@@ -108,7 +109,7 @@ extension JobOutcome {
         let isStillItsEpoch: Bool
         switch reply {
         case .applied: isStillItsEpoch = true
-        // Without a record it was an orphan's, and nothing else is to be said of it.
+        // Without a record nothing else is to be said of the domain.
         case .superseded(nil): isStillItsEpoch = true
         // A report or a fence may have recorded the same end before.
         case .superseded(let vm?): isStillItsEpoch = vm.epoch == job.epoch && vm.state.placement == nil
@@ -124,13 +125,19 @@ extension JobOutcome {
 extension Transaction {
     fileprivate func reasonToCancel(_ job: Job) throws -> JobEnd? {
         guard let host = try host(job.host), host.deletedAt == nil else { return JobEnd(.cancelled, .hostDeleted) }
-        // Records are kept, so one that is missing was never there: the domain is an orphan that somebody wants gone.
+        // Without a record nobody else would end the domain: it is what an expunged VM left, or an orphan that somebody
+        // wants gone.
         guard let vm = try vm(job.vm) else { return nil }
         switch vm.state {
-        case .destroyed, .destroying:
+        case .destroyed, .destroying, .expunging:
             // Its own job ends the domain; without one the domain may linger, and this job goes on.
             let isOwned = try unfinishedJobs(of: vm.id).contains {
-                ($0.kind == .destroyVM || $0.kind == .destroyOperation) && $0.placement == job.placement
+                switch $0.kind {
+                case .destroyVM, .destroyOperation, .deleteVolume: $0.placement == job.placement
+                case .startOperation, .stopOperation, .pauseOperation, .resumeOperation, .resetOperation,
+                    .rebootOperation, .migrateOperation, .recoverOperation, .expungeOperation, .stopVM, .adoptVM:
+                    false
+                }
             }
             return isOwned ? JobEnd(.cancelled, .vmDestroyed) : nil
         case .created, .starting, .running, .pausing, .paused, .resuming, .rebooting, .migrating, .stopping, .stopped,

@@ -30,20 +30,27 @@ package protocol Transaction: VMTable, HostTable, JobTable, ImageTable, Credenti
 
 package protocol VMTable {
     func vm(_ id: VMID) throws -> VM?
-    /// The VM of this name that is not destroyed.
+    /// The VM of this name that is neither destroyed nor being expunged.
     func vm(named name: String) throws -> VM?
+    /// VMs of this name that are destroyed or being expunged, the oldest first.
+    func destroyedVMs(named name: String, limit: Int) throws -> [VM]
+    /// Destroyed VMs whose `expungeAt` is not after `time`, the earliest first.
+    func destroyedVMs(keptUntil time: Timestamp, limit: Int) throws -> [VM]
     func vms(_ query: ListQuery) throws -> ListPage<VM>
     /// All VMs whose placement is on `host`.
     func vms(placedOn host: HostID) throws -> [VM]
     /// VMs with a placement that have a label which `rules` name as affinity or anti-affinity, or whose own anti-affinity
     /// names one of `labels`.
     func neighbours(concerning labels: Labels, _ rules: PlacementRules) throws -> [Neighbour]
+    /// VMs that need `image`, now or to be started again: all but those that are being expunged.
     func vms(madeFrom image: ImageID, limit: Int) throws -> [VM]
-    /// Fails with the fault `name-taken` when another VM that is not destroyed has the name.
+    /// Fails with the fault `name-taken` when another VM that is neither destroyed nor being expunged has the name.
     func insert(_ vm: VM) throws
     /// Writes `next` if the row still meets `condition`, in one statement; returns what was stored, with its new revision
     /// and `updatedAt`, or nil if the condition does not hold.
     func update(_ next: VM, where condition: VMCondition) throws -> VM?
+    /// Removes the row if it still has `revision`; throws `LostRace` otherwise.
+    func remove(_ vm: VMID, atRevision revision: Int) throws
 }
 
 /// What must still be true of a VM's row at the moment it is changed.

@@ -71,8 +71,11 @@ extension HostService {
         _ reference: String, _ orphan: String, as adoption: Adoption, by caller: Caller
     ) async throws -> VMView {
         let name = try Name.checked(adoption.name)
-        let (host, vm) = try await context.database.read { tx in
-            (try tx.resolveHost(reference), try VMID.ofOrphan(orphan))
+        let (host, vm, isCaredFor) = try await context.database.read { tx in
+            let vm = try VMID.ofOrphan(orphan)
+            return (
+                try tx.resolveHost(reference), vm, try tx.vm(vm) != nil || !tx.unfinishedJobs(of: vm).isEmpty
+            )
         }
         if let earlier = try await context.database.read({ tx in
             try tx.remembered(caller).map { try tx.view(of: tx.resolveVM($0)) }
@@ -80,11 +83,14 @@ extension HostService {
             return earlier
         }
         let holdings = try await holdings(of: host)
+        await context.faults.reach("orphan.before-adopt")
         let adopted = try await context.database.write("orphan.adopt") { tx in
             if let earlier = try tx.remembered(caller) { return try tx.resolveVM(earlier) }
             let host = try tx.resolveHost(host.id.rawValue)
             let find = try tx.find(vm, in: holdings, on: host)
             let record = try tx.record(of: find, holdings, on: host, named: name, as: adoption)
+            // A record or a job that has ended since may have taken along what the host listed.
+            guard !isCaredFor else { throw Fault.outdated(vm, host) }
             try tx.insert(record)
             try tx.removeSighting(of: vm, on: host.id)
             try tx.append(
@@ -184,7 +190,7 @@ extension Transaction {
                 hint: "Its files can be removed once it is gone: roost gc list --host \(host.name).")
         }
         try checkRunsNowhere(find.vm, beside: host, in: holdings.pool)
-        return Removal(kind: .destroyVM, vm: find.vm, epoch: holdings.epochs[find.vm] ?? .none)
+        return Removal(kind: .deleteVolume, vm: find.vm, epoch: holdings.epochs[find.vm] ?? .none)
     }
 
     /// The record to be made of what was found; throws when there is one, or when what lies there does not make a VM.
@@ -291,6 +297,13 @@ extension Timestamp {
 }
 
 extension Fault {
+    fileprivate static func outdated(_ vm: VMID, _ host: Host) -> Fault {
+        Fault(
+            .conflict, .operationInProgress,
+            "What lay of VM \(vm) on host \(host.name) was being removed while the host was asked.",
+            hint: "Look again: roost host orphans \(host.name).")
+    }
+
     fileprivate static func unreadable(_ vm: VMID) -> Fault {
         Fault(
             .conflict, .epochConflict, "The domain of VM \(vm) has no readable epoch, so nothing may touch it.",

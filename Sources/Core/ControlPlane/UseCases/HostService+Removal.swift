@@ -59,6 +59,7 @@ extension HostService {
     /// Refused with `host-in-use` while VMs are placed there or work waits for it. Forced, it cancels that work; the VMs
     /// stay `unknown`, because nobody knows what runs there, until the host is fenced by its id.
     package func delete(_ reference: String, isForced: Bool, by caller: Caller) async throws -> HostRemoval {
+        let settings = context.settings
         let removal = try await context.database.write("host.delete") { tx in
             if let earlier = try tx.remembered(caller) { return try tx.removal(ofHost: earlier) }
             let host = try tx.resolveHost(reference)
@@ -68,7 +69,7 @@ extension HostService {
             if let moving = placed.first(where: { $0.state.move != nil }) { throw Fault.moving(moving, host) }
             let jobs = try tx.unfinishedJobs(on: host.id)
             guard isForced || (placed.isEmpty && jobs.isEmpty) else { throw Fault.inUse(host, placed, jobs) }
-            let cancelled = try jobs.map { try tx.cancel($0, becauseOfDeleted: host) }
+            let cancelled = try jobs.map { try tx.cancel($0, becauseOfDeleted: host, settings) }
             let unresolved = try placed.map { try tx.abandon($0) }
             try tx.revokeJoinTokens(of: host.id)
             var next = host
@@ -96,22 +97,25 @@ extension Transaction {
         guard let placement = vm.state.placement(on: host) else { return }
         var next = try vm.after(placement == vm.state.destination ? .destinationFenced : .fenced)
         next.operation = nil
-        let stored = try replace(vm, with: next, by: principal)
         if let id = vm.operation, let operation = try job(id) { try end(operation, as: .afterFence(operation.kind)) }
-        guard stored.state != .destroyed else {
-            let payload = JobPayload(isDeferrable: true, removesDisk: true)
+        guard next.state.label != .destroying else {
+            next = try next.after(.destroyed(keptUntil: keptUntil(settings)))
+            try settle(vm, destroyed: next, by: principal, ids, settings)
+            guard vm.expungeAt == nil else { return }
+            let payload = JobPayload(isDeferrable: true, removesDisk: false)
             try leave(
-                .fresh(.destroyVM, for: stored, at: placement, payload: payload, by: principal, ids: ids, now: now),
+                .fresh(.destroyVM, for: next, at: placement, payload: payload, by: principal, ids: ids, now: now),
                 settings)
             return
         }
+        let stored = try replace(vm, with: next, by: principal)
         let payload = JobPayload(mode: .cold, timeout: 0, isDeferrable: true)
         try leave(
             .fresh(.stopVM, for: stored, at: placement, payload: payload, by: principal, ids: ids, now: now), settings)
     }
 
     /// Ends work that waits for a host proven off, of a VM that is not placed there any more: what it waited to learn is
-    /// known. What is left of a deleted VM on the host's disk stays with a GC job, should the host come back.
+    /// known. What an expunged VM left on the host's disk stays with a GC job, should the host come back.
     fileprivate func settleFenced(
         _ job: Job, by principal: Principal, _ ids: any IDSource, _ settings: ControlSettings
     ) throws {
@@ -120,27 +124,29 @@ extension Transaction {
         if vm.operation == job.id { next.operation = nil }
         switch job.kind {
         case .startOperation, .stopOperation, .pauseOperation, .resumeOperation, .resetOperation, .rebootOperation,
-            .migrateOperation:
+            .migrateOperation, .recoverOperation:
             try end(job, as: .afterFence(job.kind))
+        case .destroyOperation where vm.state == .expunging, .expungeOperation:
+            try end(job, as: JobEnd(.succeeded, .deferred))
         case .destroyOperation, .destroyVM:
-            guard vm.state.label == .destroying else { return }
-            next = try next.after(.destroyed)
-            guard job.kind == .destroyOperation else { break }
+            guard vm.state.label == .destroying, vm.latestPlacement == job.placement else { return }
             try end(job, as: .afterFence(job.kind))
-            try leave(
-                .fresh(
-                    .destroyVM, for: next, at: job.placement, payload: job.payload, by: principal, ids: ids, now: now),
-                settings)
-        case .stopVM, .adoptVM: return
+            next = try next.after(.destroyed(keptUntil: keptUntil(settings)))
+            next.operation = nil
+            return try settle(vm, destroyed: next, by: principal, ids, settings)
+        case .stopVM, .deleteVolume, .adoptVM: return
         }
         _ = try replace(vm, with: next, by: principal)
     }
 
     /// The host is deleted: what waits for it will not be done.
-    fileprivate func cancel(_ job: Job, becauseOfDeleted host: Host) throws -> Job {
-        try abandonWork(of: job)
+    fileprivate func cancel(_ job: Job, becauseOfDeleted host: Host, _ settings: ControlSettings) throws -> Job {
+        let isExpunge = try vm(job.vm).map { $0.state == .expunging } ?? true
+        try abandonWork(of: job, settings)
         return switch job.kind.purpose {
         case .gc: try end(job, as: JobEnd(.cancelled, .hostDeleted))
+        // The VM is gone, as was wanted; what it held is beyond reach.
+        case .operation where isExpunge: try end(job, as: JobEnd(.succeeded, .hostDeleted))
         case .operation: try end(job, as: .failed(Fault(.conflict, .hostDeleted, "Host \(host.name) was deleted.")))
         }
     }
@@ -177,6 +183,8 @@ extension JobEnd {
         switch kind {
         case .stopOperation, .stopVM: JobEnd(.succeeded, .stopped)
         case .destroyOperation, .destroyVM: JobEnd(.succeeded, .destroyed)
+        case .recoverOperation: JobEnd(.succeeded, .recovered)
+        case .expungeOperation, .deleteVolume: JobEnd(.succeeded, .deferred)
         case .startOperation:
             .failed(Fault(.conflict, .hostUnreachable, "The host was fenced before the VM ran."))
         case .pauseOperation, .resumeOperation, .resetOperation, .rebootOperation:

@@ -65,7 +65,7 @@ package struct ImageService: Sendable {
         try await context.database.read { tx in try tx.images(query) }
     }
 
-    /// Refused with `image-in-use` while VMs that are not destroyed are made from it.
+    /// Refused with `image-in-use` while VMs are made from it, destroyed ones that can be recovered included.
     package func delete(_ reference: String, by caller: Caller) async throws {
         let id = try await context.database.write("image.delete") { tx in
             // Once more to the files: the first request may have died before it removed them.
@@ -76,7 +76,9 @@ package struct ImageService: Sendable {
             if let user = try tx.vms(madeFrom: image.id, limit: 1).first {
                 throw Fault(
                     .conflict, .imageInUse, "VM \(user.name) is made from image \(image.name).",
-                    hint: "Delete the VMs first: roost vm list.")
+                    hint: user.state == .destroyed
+                        ? "It is destroyed and can be recovered; give it up with roost vm expunge \(user.id)."
+                        : "Delete the VMs first: roost vm list.")
             }
             try tx.remove(image.id)
             try tx.append(

@@ -128,7 +128,12 @@ extension Transaction {
     /// Ends a GC job because somebody asked for it.
     fileprivate func cancel(_ job: Job, by principal: Principal) throws -> Job {
         let vm = try vm(job.vm)
-        if let vm, job.kind == .destroyVM, vm.state.label == .destroying {
+        if let vm, vm.isEnded(by: job) {
+            throw Fault(
+                .conflict, .invalidState, "VM \(vm.name) is being expunged, and this job is what ends it.",
+                hint: "If its host is gone for good, delete that: roost host delete \(try hostName(job.host)) --force.")
+        }
+        if let vm, job.kind == .destroyVM, vm.state.label == .destroying, vm.latestPlacement == job.placement {
             throw Fault(
                 .conflict, .invalidState, "VM \(vm.name) is being deleted, and this job is what ends it.",
                 hint: "If its host is gone for good, prove it: roost host fence \(try fenceReference(of: job.host)) "
@@ -170,8 +175,15 @@ package struct JobExplanation: Sendable {
                 + "(\(job.payload.mode?.rawValue ?? "cold")), and no other; then records the VM as stopped if it is still "
                 + "placed there with that epoch."
         case .destroyVM, .destroyOperation:
-            "Ends the domain of VM \(vmName) with epoch \(job.epoch) on host \(hostName), if there is one, and removes "
-                + "its root disk and what else it holds there."
+            "Ends the domain of VM \(vmName) with epoch \(job.epoch) on host \(hostName), if there is one"
+                + (job.payload.removesDisk ?? true
+                    ? ", and removes its root disk and what else it holds there." : "; its root disk stays.")
+        case .deleteVolume, .expungeOperation:
+            "Removes the root disk and the console log of VM \(vmName) from host \(hostName), and a domain with epoch "
+                + "\(job.epoch), should there be one"
+                + (vm?.state == .expunging && vm?.latestPlacement == job.placement
+                    ? "; then the VM's record." : ". No record owns what lies there.")
+        case .recoverOperation: "Brings the destroyed VM \(vmName) back."
         }
     }
 
@@ -198,10 +210,21 @@ package struct JobExplanation: Sendable {
     package var cancelledBy: [String] {
         guard !job.state.isEnded else { return [] }
         var reasons = ["deleting host \(hostName) with --force"]
-        if job.kind == .stopVM || vm?.state.label != .destroying { reasons.append("roost gc delete \(job.id)") }
+        if isCancellable { reasons.append("roost gc delete \(job.id)") }
         if job.kind == .stopVM, vm != nil {
             reasons.append("deleting VM \(vmName), whose own job then ends the domain")
         }
         return reasons
+    }
+
+    private var isCancellable: Bool {
+        switch job.kind {
+        case .destroyVM: vm?.state.label != .destroying
+        case .deleteVolume: !(vm?.isEnded(by: job) ?? false)
+        case .stopVM, .adoptVM: true
+        case .startOperation, .stopOperation, .pauseOperation, .resumeOperation, .resetOperation, .rebootOperation,
+            .migrateOperation, .destroyOperation, .recoverOperation, .expungeOperation:
+            false
+        }
     }
 }

@@ -65,12 +65,20 @@ extension Transaction {
 
     /// Nothing pursues `job` any more, because its host is deleted. A stop is given up, and what a delete had left to clear
     /// went with the host's record.
-    func abandonWork(of job: Job) throws {
-        guard let vm = try vm(job.vm), vm.operation == nil || vm.operation == job.id else { return }
+    func abandonWork(of job: Job, _ settings: ControlSettings) throws {
+        guard let vm = try vm(job.vm) else { return }
+        let principal = Principal(name: job.requestedBy)
+        if vm.state == .expunging, vm.latestPlacement == job.placement {
+            return try removeRecord(of: vm, leaving: host(job.host), by: principal)
+        }
+        guard vm.operation == nil || vm.operation == job.id else { return }
         var next = vm
         next.operation = nil
-        if vm.state.label == .destroying, vm.state.placement == nil {
-            next = try next.after(.destroyed)
+        if vm.state.label == .destroying, vm.state.placement == nil, vm.latestPlacement == job.placement {
+            guard vm.expungeAt == nil else {
+                return try removeRecord(of: vm, leaving: host(job.host), by: principal)
+            }
+            next = try next.after(.destroyed(keptUntil: keptUntil(settings)))
         } else if vm.state.placement == job.placement {
             next = (try? next.after(.stopGivenUp)) ?? next
             next = try next.after(.hostLost(.hostDeleted))

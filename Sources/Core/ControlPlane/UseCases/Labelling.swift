@@ -6,7 +6,12 @@ extension VMService {
         try await context.database.write("vm.labels") { tx in
             let vm = try tx.resolveVM(reference)
             try caller.check(revision: vm.revision)
-            guard vm.state != .destroyed else { throw Fault.impossible("labelled", vm) }
+            switch vm.state {
+            case .destroyed, .expunging: throw Fault.impossible("labelled", vm)
+            case .created, .starting, .running, .pausing, .paused, .resuming, .rebooting, .migrating, .stopping,
+                .stopped, .crashed, .unknown, .destroying:
+                break
+            }
             var next = vm
             next.labels = try vm.labels.applying(patch)
             guard next.labels != vm.labels else { return try tx.view(of: vm) }

@@ -2,9 +2,27 @@ package import Domain
 
 /// Resources are addressed by id or by their unique name.
 extension Transaction {
-    func resolveVM(_ reference: String) throws -> VM {
-        let found = try VMID(reference).map { try vm($0) } ?? vm(named: reference)
-        guard let found else { throw Fault.notFound("VM", reference) }
+    /// A VM by its id, whatever its state, or the living one of this name: neither destroyed nor being expunged.
+    ///
+    /// - Parameter orDestroyed: without a living one, the only other one of this name will do.
+    func resolveVM(_ reference: String, orDestroyed: Bool = false) throws -> VM {
+        if let id = VMID(reference) {
+            guard let found = try vm(id) else { throw Fault.notFound("VM", reference) }
+            return found
+        }
+        if let found = try vm(named: reference) { return found }
+        let past = try destroyedVMs(named: reference, limit: 4)
+        guard orDestroyed, let found = past.first else {
+            throw Fault(
+                .notFound, .notFound, "There is no VM '\(reference)'.",
+                hint: past.first.map { "One of this name is \($0.state.label.rawValue): roost vm show \($0.id)." })
+        }
+        guard past.count == 1 else {
+            let ids = past.prefix(3).map(\.id.rawValue).joined(separator: ", ") + (past.count > 3 ? " …" : "")
+            throw Fault(
+                .conflict, .nameAmbiguous, "Several destroyed VMs have the name '\(reference)'.",
+                hint: "Use the id of the one you mean: \(ids).")
+        }
         return found
     }
 

@@ -62,7 +62,7 @@ package enum OrphanAudit {
             return Orphan(kind: .domain, vm: seen.vm, epoch: seen.epoch, domain: held, bytes: nil, reason: reason)
         }
         let files = holdings.files.compactMap { file -> Orphan? in
-            let isCaredFor = jobs.contains { $0.kind == .destroyVM && $0.vm == file.vm && $0.host == host }
+            let isCaredFor = jobs.contains { $0.isToRemoveFiles && $0.vm == file.vm && $0.host == host }
             guard !isCaredFor, let reason = reason(records[file.vm], holdings.pool, host) else { return nil }
             return Orphan(
                 kind: Orphan.Kind(file.kind), vm: file.vm, epoch: holdings.epochs[file.vm] ?? .none, domain: nil,
@@ -92,6 +92,19 @@ package enum OrphanAudit {
     private static func reason(_ vm: VM?, _ pool: PoolID, _ host: HostID) -> Orphan.Reason? {
         guard let vm else { return .noRecord }
         return vm.ownsFiles(in: pool, on: host) ? nil : .diskElsewhere
+    }
+}
+
+extension Job {
+    /// Whether it is a GC job that removes what its VM has left on its host.
+    fileprivate var isToRemoveFiles: Bool {
+        switch kind {
+        case .deleteVolume: true
+        case .destroyVM: removesDisk
+        case .stopVM, .adoptVM, .startOperation, .stopOperation, .pauseOperation, .resumeOperation, .resetOperation,
+            .rebootOperation, .migrateOperation, .destroyOperation, .recoverOperation, .expungeOperation:
+            false
+        }
     }
 }
 

@@ -63,7 +63,7 @@ extension Transaction {
                     "VM \(vm.name) is \(vm.state.sentence): its domain may run at either end of its move.",
                     hint: "It goes on by itself once both hosts answer, or one is fenced.")
             case .starting, .running, .pausing, .paused, .resuming, .rebooting, .migrating, .created, .stopped,
-                .crashed, .destroyed:
+                .crashed, .destroyed, .expunging:
                 break
             }
         }
@@ -71,7 +71,7 @@ extension Transaction {
         switch vm.state {
         case .created, .stopped, .crashed: break
         case .starting, .running, .pausing, .paused, .resuming, .rebooting, .migrating, .stopping, .unknown,
-            .destroying, .destroyed:
+            .destroying, .destroyed, .expunging:
             throw Fault.impossible("started", vm)
         }
         if let seen = try sightings(of: vm.id).first {
@@ -108,7 +108,8 @@ extension Fault {
             case .starting, .pausing, .resuming, .rebooting, .unknown: "It can be stopped or deleted."
             case .stopping: "It can be stopped with a stronger mode, or deleted."
             case .destroying: "It is being deleted."
-            case .destroyed: "It is deleted."
+            case .destroyed: "It can be recovered (roost vm recover \(vm.id)) or expunged."
+            case .expunging: "It is being expunged: what is left of it is removed, and it cannot come back."
             }
         return Fault(
             .conflict, .invalidState, "VM \(vm.name) is \(vm.state.sentence) and cannot be \(verb).", hint: possible)

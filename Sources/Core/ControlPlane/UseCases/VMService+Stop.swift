@@ -96,7 +96,9 @@ extension Transaction {
         case .startOperation, .pauseOperation, .resumeOperation, .resetOperation, .rebootOperation: break
         case .stopOperation:
             guard mode > (job.payload.mode ?? .grace) else { return try checkIdle(vm) }
-        case .migrateOperation, .destroyOperation, .stopVM, .destroyVM, .adoptVM: return try checkIdle(vm)
+        case .migrateOperation, .destroyOperation, .recoverOperation, .expungeOperation, .stopVM, .destroyVM,
+            .deleteVolume, .adoptVM:
+            return try checkIdle(vm)
         }
         try end(job, as: JobEnd(.superseded, .superseded))
     }

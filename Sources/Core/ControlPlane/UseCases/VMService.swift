@@ -30,7 +30,7 @@ package struct VMService: Sendable {
                 Event(
                     kind: "vm.created", vm: id, message: "VM \(name) is created.", principal: caller.principal.name))
             try tx.remember(caller, resource: id.rawValue)
-            return VMView(vm: vm, conflicts: [])
+            return try tx.view(of: vm)
         }
     }
 
@@ -45,7 +45,7 @@ package struct VMService: Sendable {
     }
 
     package func vm(_ reference: String) async throws -> VMView {
-        try await context.database.read { tx in try tx.view(of: tx.resolveVM(reference)) }
+        try await context.database.read { tx in try tx.view(of: tx.resolveVM(reference, orDestroyed: true)) }
     }
 
     package func vms(_ query: ListQuery) async throws -> ListPage<VMView> {
@@ -60,7 +60,7 @@ package struct VMService: Sendable {
     /// The end of what the guest said on its serial console, at most `limit` bytes.
     package func consoleLog(_ reference: String, limit: Int) async throws -> [UInt8] {
         let (vm, host) = try await context.database.read { tx in
-            let vm = try tx.resolveVM(reference)
+            let vm = try tx.resolveVM(reference, orDestroyed: true)
             return (vm, vm.state.placement?.host ?? vm.lastHost)
         }
         guard let host else {
@@ -98,22 +98,43 @@ package struct VMView: Sendable {
     package let vm: VM
     /// Live domains of this VM where none should be.
     package let conflicts: [Sighting]
+    /// The host that has to answer before the VM moves on, where one has.
+    package let waitingFor: HostWait?
 
-    package init(vm: VM, conflicts: [Sighting]) {
+    package init(vm: VM, conflicts: [Sighting], waitingFor: HostWait?) {
         self.vm = vm
         self.conflicts = conflicts
+        self.waitingFor = waitingFor
     }
 }
 
+package struct HostWait: Hashable, Sendable {
+    package let host: HostID
+    package let reason: WaitReason
+}
+
 extension Transaction {
-    func view(of vm: VM) throws -> VMView { VMView(vm: vm, conflicts: try sightings(of: vm.id)) }
+    func view(of vm: VM) throws -> VMView {
+        VMView(vm: vm, conflicts: try sightings(of: vm.id), waitingFor: try hostWait(of: vm))
+    }
+
+    private func hostWait(of vm: VM) throws -> HostWait? {
+        if let host = vm.state.waitingHost, let reason = vm.state.waiting {
+            return HostWait(host: host, reason: reason)
+        }
+        // What is left of it is on that host, whether a domain was there last or not.
+        guard vm.state == .expunging, let host = vm.lastHost else { return nil }
+        return try reasonUnreachable(host).map { HostWait(host: host, reason: $0) }
+    }
 
     /// Lets filters that name a host, VM or image by name find it by id.
     func resolveFilters(_ query: inout ListQuery) throws {
         if let host = query.filters["host"], HostID(host) == nil {
             query.filters["host"] = try resolveHost(host).id.rawValue
         }
-        if let vm = query.filters["vm"], VMID(vm) == nil { query.filters["vm"] = try resolveVM(vm).id.rawValue }
+        if let vm = query.filters["vm"], VMID(vm) == nil {
+            query.filters["vm"] = try resolveVM(vm, orDestroyed: true).id.rawValue
+        }
         if let image = query.filters["image"], ImageID(image) == nil {
             query.filters["image"] = try resolveImage(image).id.rawValue
         }

@@ -5,31 +5,52 @@ import Domain
 struct DestroyOperation: Workflow {
     let context: Context
 
+    private enum Turn: Sendable {
+        case send(DestroyVMCommand)
+        /// No domain is left, and the disk stays.
+        case finish
+        /// The VM had no domain, and is being expunged: a GC job does that.
+        case follow
+        case superseded
+    }
+
     func attempt(_ job: Job) async throws -> Attempt {
-        guard try await isWanted(job) else { return try await supersede(job) }
+        let command: DestroyVMCommand
+        switch try await turn(of: job) {
+        case .send(let wanted): command = wanted
+        case .finish:
+            try await DestroyVM.finish(job, in: context)
+            return .ended
+        case .follow: return try await ExpungeOperation(context: context).attempt(job)
+        case .superseded: return try await supersede(job)
+        }
         await context.faults.reach("destroy.before-command")
-        let command = DestroyVMCommand(vm: job.vm, epoch: job.epoch, removesDisk: job.payload.removesDisk ?? true)
         let end = await context.driver(of: job.host).destroy(command, as: job.command)
         await context.faults.reach("destroy.before-write")
         switch end {
         case .done:
-            try await DestroyVM.finish(job, in: context)
+            try await DestroyVM.finish(job, command, in: context)
             return .ended
         case .rejected(let fault) where fault.code != .libvirtUnavailable: return .again(fault, .backoff)
         case .failed(let fault): return .again(fault, .backoff)
         case .rejected(let fault), .notSent(let fault), .outcomeUnknown(let fault):
             // A node that stops gives the job back as it is.
             if Task.isCancelled { return .again(fault, .answer) }
-            if job.payload.isDeferrable ?? false { return try await deferToGC(job) }
-            try await context.database.write("destroy.unknown") { tx in try tx.loseSight(ofPlacementOf: job) }
-            return .again(fault, .host)
+            return try await leave(job, fault)
         }
     }
 
-    private func isWanted(_ job: Job) async throws -> Bool {
+    private func turn(of job: Job) async throws -> Turn {
         try await context.database.read { tx in
-            guard let vm = try tx.vm(job.vm) else { return false }
-            return vm.operation == job.id && vm.state.label == .destroying
+            guard let vm = try tx.vm(job.vm), vm.operation == job.id else { return .superseded }
+            switch vm.state {
+            case .destroying: return try DestroyVM.command(for: job, tx).map { .send($0) } ?? .finish
+            case .expunging: return .follow
+            case .created, .starting, .running, .pausing, .paused, .resuming, .rebooting, .migrating, .stopping,
+                .stopped,
+                .crashed, .unknown, .destroyed:
+                return .superseded
+            }
         }
     }
 
@@ -41,26 +62,34 @@ struct DestroyOperation: Workflow {
         return .ended
     }
 
-    private func deferToGC(_ job: Job) async throws -> Attempt {
+    /// The host cannot do it now, or whether it did is not known. Without a domain only leftovers remain, and they never
+    /// need the user to wait; with one it is left to a GC job, if that was allowed.
+    private func leave(_ job: Job, _ fault: Fault) async throws -> Attempt {
         let (ids, settings) = (context.ids, context.settings)
-        try await context.database.write("destroy.defer") { tx in
+        return try await context.database.write("destroy.defer") { tx in
+            var end = JobEnd(.succeeded, .deferred)
             if let vm = try tx.vm(job.vm), vm.operation == job.id {
-                var next = vm
+                let principal = Principal(name: job.requestedBy)
                 if vm.state.placement == nil {
-                    // No domain anywhere: only leftovers remain for the GC job.
-                    next = try next.after(.destroyed)
+                    var next = try vm.after(.destroyed(keptUntil: tx.keptUntil(settings)))
+                    next.operation = nil
+                    try tx.settle(vm, destroyed: next, by: principal, ids, settings)
+                    if vm.expungeAt == nil { end = JobEnd(.succeeded, .destroyed) }
+                } else if job.payload.isDeferrable ?? false {
+                    var next = try vm.after(.hostLost(tx.reasonUnreachable(job.host) ?? .outcomeUnknown))
+                    next.operation = nil
+                    let stored = try tx.replace(vm, with: next)
+                    try tx.leave(
+                        .fresh(
+                            .destroyVM, for: stored, at: job.placement, payload: job.payload, by: principal, ids: ids,
+                            now: tx.now), settings)
                 } else {
-                    next = try next.after(.hostLost(tx.reasonUnreachable(job.host) ?? .outcomeUnknown))
+                    try tx.loseSight(ofPlacementOf: job)
+                    return .again(fault, .host)
                 }
-                next.operation = nil
-                let stored = try tx.replace(vm, with: next)
-                try tx.leave(
-                    .fresh(
-                        .destroyVM, for: stored, at: job.placement, payload: job.payload,
-                        by: Principal(name: job.requestedBy), ids: ids, now: tx.now), settings)
             }
-            try tx.end(job, underLease: job.leaseToken, as: JobEnd(.succeeded, .deferred))
+            try tx.end(job, underLease: job.leaseToken, as: end)
+            return .ended
         }
-        return .ended
     }
 }

@@ -283,9 +283,10 @@ extension Transaction {
         var next = vm
         next.pool = pool
         let stored = try replace(vm, with: next)
-        let payload = JobPayload(isDeferrable: true, removesDisk: true)
+        let payload = JobPayload(removesDisk: true)
         try leave(
-            leftover.gcJob(.destroyVM, for: stored, at: leftover.job.placement, payload, now: now), leftover.settings)
+            leftover.gcJob(.deleteVolume, for: stored, at: leftover.job.placement, payload, now: now),
+            leftover.settings)
     }
 
     /// The destination has not confirmed that nothing of the move can come up there.

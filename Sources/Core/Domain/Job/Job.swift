@@ -75,18 +75,21 @@ package enum JobKind: String, CaseIterable, Sendable, Codable {
     case rebootOperation = "operation.reboot"
     case migrateOperation = "operation.migrate"
     case destroyOperation = "operation.destroy"
+    case recoverOperation = "operation.recover"
+    case expungeOperation = "operation.expunge"
     case stopVM = "stop-vm"
     case destroyVM = "destroy-vm"
     case adoptVM = "adopt-vm"
+    case deleteVolume = "delete-volume"
 
     package enum Purpose: String, Sendable { case operation, gc }
 
     package var purpose: Purpose {
         switch self {
         case .startOperation, .stopOperation, .pauseOperation, .resumeOperation, .resetOperation, .rebootOperation,
-            .migrateOperation, .destroyOperation:
+            .migrateOperation, .destroyOperation, .recoverOperation, .expungeOperation:
             .operation
-        case .stopVM, .destroyVM, .adoptVM: .gc
+        case .stopVM, .destroyVM, .deleteVolume, .adoptVM: .gc
         }
     }
 
@@ -101,9 +104,12 @@ package enum JobKind: String, CaseIterable, Sendable, Codable {
         case .rebootOperation: "reboot"
         case .migrateOperation: "migrate"
         case .destroyOperation: "destroy"
+        case .recoverOperation: "recover"
+        case .expungeOperation: "expunge"
         case .stopVM: "stop-vm"
         case .destroyVM: "destroy-vm"
         case .adoptVM: "adopt-vm"
+        case .deleteVolume: "delete-volume"
         }
     }
 
@@ -114,7 +120,9 @@ package enum JobKind: String, CaseIterable, Sendable, Codable {
         case .resumeOperation: .resume
         case .resetOperation: .reset
         case .rebootOperation: .reboot
-        case .startOperation, .stopOperation, .migrateOperation, .destroyOperation, .stopVM, .destroyVM, .adoptVM: nil
+        case .startOperation, .stopOperation, .migrateOperation, .destroyOperation, .recoverOperation,
+            .expungeOperation, .stopVM, .destroyVM, .deleteVolume, .adoptVM:
+            nil
         }
     }
 
@@ -141,7 +149,7 @@ package struct JobPayload: Hashable, Sendable, Codable {
     package var timeout: Int?
     /// Whether what cannot be done now may be left to a GC job.
     package var isDeferrable: Bool?
-    /// The VM's root disk goes too (destroy).
+    /// The VM's root disk goes too, and its record with it.
     package var removesDisk: Bool?
     /// The command that the job sends. Attempts repeat it under the same id until its end is known; after an end that
     /// calls for another try it gets a fresh one.
@@ -215,6 +223,9 @@ package enum JobOutcome: String, CaseIterable, Sendable, Codable {
     /// There was no domain to stop, and libvirt said so.
     case notFound = "not-found"
     case destroyed
+    case recovered
+    /// Nothing is left of the VM on its host, and its record is gone.
+    case expunged
     case paused
     case resumed
     case reset

@@ -93,7 +93,4 @@ extension VM {
         guard let next = try? after(.seen(seen)) else { return .conflict }
         return next == self && observed != nil ? .confirmed : .advance(.seen(seen))
     }
-
-    /// Where the domain is, or was last: what `observed` is about.
-    private var latestPlacement: Placement? { state.placement ?? lastPlacement }
 }

@@ -1,7 +1,7 @@
 /// The record of a virtual machine, as the database holds it.
 package struct VM: Hashable, Sendable {
     package let id: VMID
-    /// Unique among VMs that are not destroyed.
+    /// Unique among VMs that are neither destroyed nor being expunged.
     package var name: String
     package var image: ImageID
     package var cpus: Int
@@ -21,6 +21,9 @@ package struct VM: Hashable, Sendable {
     package var observed: Observation?
     /// The operation that is under way, if any. One at a time.
     package var operation: JobID?
+    /// From when on what is left of the VM may be removed: set once it is destroyed, and before where its destroy is to
+    /// keep nothing. From then on it cannot be recovered.
+    package var expungeAt: Timestamp?
     package var labels: Labels
     /// What it asks of its hosts; given when it is made.
     package let rules: PlacementRules
@@ -34,7 +37,7 @@ package struct VM: Hashable, Sendable {
     package init(
         id: VMID, name: String, image: ImageID, cpus: Int, memory: Int, state: VMState = .created,
         epoch: Epoch = .none, lastPlacement: Placement? = nil, pool: PoolID? = nil, domainSeen: Bool = false,
-        observed: Observation? = nil, operation: JobID? = nil, labels: Labels = .none,
+        observed: Observation? = nil, operation: JobID? = nil, expungeAt: Timestamp? = nil, labels: Labels = .none,
         rules: PlacementRules = .none, wish: Int = 0, revision: Int = 1, createdAt: Timestamp, updatedAt: Timestamp
     ) {
         self.id = id
@@ -49,6 +52,7 @@ package struct VM: Hashable, Sendable {
         self.domainSeen = domainSeen
         self.observed = observed
         self.operation = operation
+        self.expungeAt = expungeAt
         self.labels = labels
         self.rules = rules
         self.wish = wish
@@ -75,14 +79,29 @@ package struct VM: Hashable, Sendable {
         if let destination = next.state.destination { next.epoch = max(next.epoch, destination.epoch) }
         switch event {
         case .started, .seen, .migrationSettled(.arrived), .adopted: next.domainSeen = true
+        case .destroyed(let keptUntil): next.expungeAt = expungeAt ?? keptUntil
         case .migrationGranted, .migrationSettled(.stayed), .migrationSettled(.departed), .migrationSettled(.gone),
             .destinationLost, .destinationAnswers, .destinationFenced, .writtenOff, .startGranted, .startRefused,
-            .stopRequested, .stopGivenUp, .controlRequested, .controlled,
-            .controlGivenUp, .stopped, .gone, .hostLost, .hostAnswers, .fenced, .destroyRequested, .destroyed:
+            .stopRequested, .stopGivenUp, .controlRequested, .controlled, .controlGivenUp, .stopped, .gone, .hostLost,
+            .hostAnswers, .fenced, .destroyRequested, .recovered, .expungeRequested:
             break
+        }
+        switch next.state {
+        case .destroying, .destroyed: break
+        case .created, .starting, .running, .paused, .pausing, .resuming, .rebooting, .migrating, .stopping, .stopped,
+            .crashed, .unknown, .expunging:
+            next.expungeAt = nil
         }
         return next
     }
+
+    /// Whether nothing can bring the VM back any more, so that its disk may go.
+    package func isGivenUp(at now: Timestamp) -> Bool {
+        state == .expunging || expungeAt.map { $0 <= now } ?? false
+    }
+
+    /// Where the domain is, or was last: what `observed` is about. There lie its disk and its console log.
+    package var latestPlacement: Placement? { state.placement ?? lastPlacement }
 }
 
 /// When a fact was collected, in an order that needs no clock: a host's sessions are numbered by the server, and within a

@@ -11,7 +11,9 @@ extension VMState {
         case .stopping(let placement, let waiting): try afterStopping(event, placement, waiting)
         case .unknown(let placement, let reason): try afterUnknown(event, placement, reason)
         case .destroying(let placement, let waiting): try afterDestroying(event, placement, waiting)
-        case .destroyed: throw IllegalTransition(state: self, event: event)
+        case .destroyed: try afterDestroyed(event)
+        // Nothing but the removal of its record comes after it.
+        case .expunging: throw IllegalTransition(state: self, event: event)
         }
     }
 
@@ -22,7 +24,7 @@ extension VMState {
         case .adopted(let placement): .running(placement)
         case .started, .startRefused, .stopRequested, .stopGivenUp, .controlRequested, .controlled, .controlGivenUp,
             .stopped, .seen, .gone, .hostLost, .hostAnswers, .fenced, .destroyed, .migrationGranted, .migrationSettled,
-            .destinationLost, .destinationAnswers, .destinationFenced, .writtenOff:
+            .destinationLost, .destinationAnswers, .destinationFenced, .writtenOff, .recovered, .expungeRequested:
             throw IllegalTransition(state: self, event: event)
         }
     }
@@ -41,7 +43,7 @@ extension VMState {
         case .destroyRequested: .destroying(placement, waiting: nil)
         case .startGranted, .stopGivenUp, .controlRequested, .controlled, .controlGivenUp, .destroyed,
             .migrationGranted, .migrationSettled, .destinationLost, .destinationAnswers, .destinationFenced, .adopted,
-            .writtenOff:
+            .writtenOff, .recovered, .expungeRequested:
             throw IllegalTransition(state: self, event: event)
         }
     }
@@ -60,7 +62,7 @@ extension VMState {
         case .fenced: .stopped(.hostFenced)
         case .destroyRequested: .destroying(placement, waiting: nil)
         case .startGranted, .startRefused, .stopGivenUp, .destroyed, .migrationSettled, .destinationLost,
-            .destinationAnswers, .destinationFenced, .adopted, .writtenOff:
+            .destinationAnswers, .destinationFenced, .adopted, .writtenOff, .recovered, .expungeRequested:
             throw IllegalTransition(state: self, event: event)
         }
     }
@@ -85,7 +87,7 @@ extension VMState {
         case .destinationAnswers: next.destinationLost = nil
         // That one end has no domain says nothing of the other, and a wish to end it would not know where.
         case .gone, .stopped, .startGranted, .startRefused, .stopRequested, .stopGivenUp, .controlRequested,
-            .destroyRequested, .destroyed, .migrationGranted, .adopted, .writtenOff:
+            .destroyRequested, .destroyed, .migrationGranted, .adopted, .writtenOff, .recovered, .expungeRequested:
             throw IllegalTransition(state: self, event: event)
         }
         return .migrating(next)
@@ -116,7 +118,8 @@ extension VMState {
         case .fenced: .stopped(.hostFenced)
         case .destroyRequested: .destroying(placement, waiting: nil)
         case .startGranted, .startRefused, .stopGivenUp, .controlRequested, .destroyed, .migrationGranted,
-            .migrationSettled, .destinationLost, .destinationAnswers, .destinationFenced, .adopted, .writtenOff:
+            .migrationSettled, .destinationLost, .destinationAnswers, .destinationFenced, .adopted, .writtenOff,
+            .recovered, .expungeRequested:
             throw IllegalTransition(state: self, event: event)
         }
     }
@@ -138,7 +141,7 @@ extension VMState {
         case .fenced: .stopped(.hostFenced)
         case .destroyRequested: .destroying(placement, waiting: waiting)
         case .startGranted, .controlRequested, .destroyed, .migrationGranted, .migrationSettled, .destinationLost,
-            .destinationAnswers, .destinationFenced, .adopted, .writtenOff:
+            .destinationAnswers, .destinationFenced, .adopted, .writtenOff, .recovered, .expungeRequested:
             throw IllegalTransition(state: self, event: event)
         }
     }
@@ -153,7 +156,7 @@ extension VMState {
         case .gone, .hostLost, .hostAnswers, .fenced, .started, .controlled, .controlGivenUp: self
         case .startGranted, .startRefused, .stopRequested, .stopGivenUp, .stopped, .controlRequested,
             .destroyRequested, .destroyed, .migrationGranted, .migrationSettled, .destinationLost,
-            .destinationAnswers, .destinationFenced:
+            .destinationAnswers, .destinationFenced, .recovered, .expungeRequested:
             throw IllegalTransition(state: self, event: event)
         }
     }
@@ -177,7 +180,7 @@ extension VMState {
         case .destroyRequested: .destroying(placement, waiting: reason)
         case .adopted(let found): .running(found)
         case .startGranted, .stopGivenUp, .controlRequested, .destroyed, .migrationGranted, .migrationSettled,
-            .destinationLost, .destinationAnswers, .destinationFenced, .writtenOff:
+            .destinationLost, .destinationAnswers, .destinationFenced, .writtenOff, .recovered, .expungeRequested:
             throw IllegalTransition(state: self, event: event)
         }
     }
@@ -188,15 +191,26 @@ extension VMState {
         switch event {
         case .started, .seen, .hostAnswers: .destroying(placement, waiting: nil)
         case .gone(.movedAway): placement.map { .unknown($0, .movedAway) } ?? self
-        // Its host has just answered: nothing is waited for but the rest of the work.
-        case .startRefused, .stopped, .gone: .destroying(nil, waiting: nil)
-        // Only leftovers remain, and a GC job owns them.
-        case .fenced: .destroyed
+        // The domain is gone: nothing is waited for but the rest of the work.
+        case .startRefused, .stopped, .gone, .fenced: .destroying(nil, waiting: nil)
         case .stopRequested, .destroyRequested, .controlled, .controlGivenUp: self
         case .hostLost(let reason): .destroying(placement, waiting: reason)
         case .destroyed: .destroyed
         case .startGranted, .stopGivenUp, .controlRequested, .migrationGranted, .migrationSettled, .destinationLost,
-            .destinationAnswers, .destinationFenced, .adopted, .writtenOff:
+            .destinationAnswers, .destinationFenced, .adopted, .writtenOff, .recovered, .expungeRequested:
+            throw IllegalTransition(state: self, event: event)
+        }
+    }
+
+    private func afterDestroyed(_ event: VMEvent) throws(IllegalTransition) -> VMState {
+        switch event {
+        // What ended its domain, if it had one, was the destroy.
+        case .recovered: .stopped(.requested)
+        case .expungeRequested: .expunging
+        case .startGranted, .started, .startRefused, .stopRequested, .stopGivenUp, .controlRequested, .controlled,
+            .controlGivenUp, .stopped, .seen, .gone, .hostLost, .hostAnswers, .fenced, .destroyRequested, .destroyed,
+            .migrationGranted, .migrationSettled, .destinationLost, .destinationAnswers, .destinationFenced, .adopted,
+            .writtenOff:
             throw IllegalTransition(state: self, event: event)
         }
     }

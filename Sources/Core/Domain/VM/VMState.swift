@@ -27,8 +27,11 @@ package enum VMState: Hashable, Sendable {
     case unknown(Placement, WaitReason)
     /// A destroy was accepted. The placement is there until the domain is confirmed gone.
     case destroying(Placement?, waiting: WaitReason?)
-    /// Nothing is left of it but the record. Final.
+    /// No domain runs; the record and the root disk are kept for a time. `recover` or `expunge` moves it on, or the end of
+    /// that time.
     case destroyed
+    /// What is left of it is being removed. A GC job ends it, and the record with it; nothing brings the VM back.
+    case expunging
 
     /// Where the VM's domain is to exist now; during a move, where it came from.
     package var placement: Placement? {
@@ -39,7 +42,7 @@ package enum VMState: Hashable, Sendable {
             .unknown(let placement, _):
             placement
         case .destroying(let placement, _): placement
-        case .created, .stopped, .crashed, .destroyed: nil
+        case .created, .stopped, .crashed, .destroyed, .expunging: nil
         }
     }
 
@@ -71,7 +74,8 @@ package enum VMState: Hashable, Sendable {
         case .stopping(_, let reason): reason
         case .unknown(_, let reason): reason
         case .destroying(_, let reason): reason
-        case .created, .starting, .running, .paused, .pausing, .resuming, .rebooting, .stopped, .crashed, .destroyed:
+        case .created, .starting, .running, .paused, .pausing, .resuming, .rebooting, .stopped, .crashed, .destroyed,
+            .expunging:
             nil
         }
     }
@@ -81,7 +85,7 @@ package enum VMState: Hashable, Sendable {
         switch self {
         case .stopped(let cause), .crashed(let cause): cause
         case .created, .starting, .running, .paused, .pausing, .resuming, .rebooting, .migrating, .stopping, .unknown,
-            .destroying, .destroyed:
+            .destroying, .destroyed, .expunging:
             nil
         }
     }
@@ -102,13 +106,14 @@ package enum VMState: Hashable, Sendable {
         case .unknown: .unknown
         case .destroying: .destroying
         case .destroyed: .destroyed
+        case .expunging: .expunging
         }
     }
 
     /// The state's public name.
     package enum Label: String, CaseIterable, Sendable, Codable {
         case created, starting, running, pausing, paused, resuming, rebooting, migrating, stopping, stopped, crashed
-        case unknown, destroying, destroyed
+        case unknown, destroying, destroyed, expunging
     }
 }
 
@@ -211,8 +216,12 @@ package enum VMEvent: Hashable, Sendable {
     /// The host that a move leads to is proven off.
     case destinationFenced
     case destroyRequested
-    /// All that the VM held is given back.
-    case destroyed
+    /// No domain runs any more; what is left of the VM is kept until `keptUntil`, if no earlier time was asked for.
+    case destroyed(keptUntil: Timestamp)
+    /// A destroyed VM is wanted again.
+    case recovered
+    /// What is left of a destroyed VM is to be removed.
+    case expungeRequested
 
     package enum SeenAs: String, CaseIterable, Sendable { case running, paused }
 }

@@ -86,7 +86,10 @@ struct OperationWait {
         case "started": "Started \(vm) on \(host)."
         case "stopped": "Stopped \(vm)."
         case "not-found": "\(vm) is stopped: \(host) has no domain of it."
-        case "destroyed": "Deleted \(vm)."
+        case "destroyed": await deletedSentence(operation)
+        case "recovered": "Recovered \(vm): it is stopped."
+        case "expunged": "Expunged \(vm): nothing is left of it."
+        case "host-deleted": "\(vm) is gone; what its host held of it stays there, for that host was deleted."
         case "paused": "Paused \(vm)."
         case "resumed": "Resumed \(vm)."
         case "reset": "Reset \(vm)."
@@ -98,7 +101,7 @@ struct OperationWait {
 
     /// Says how the VM is now, since the GC job may be done before this is asked.
     private func deferredSentence(_ operation: OperationResource, _ names: NameBook) async throws -> String {
-        let now = try await session.client.vm(operation.vm).value
+        guard let now = try await present(operation) else { return "\(vm) is gone: nothing is left of it." }
         let jobs = try await session.client.gcJobs(vm: operation.vm).items.filter { !$0.isEnded }
         var text = "\(vm) is \(now.state)"
         if let waitingFor = now.waitingFor {
@@ -106,6 +109,22 @@ struct OperationWait {
         }
         guard let job = jobs.first(where: { $0.epoch == operation.epoch }) ?? jobs.first else { return text + "." }
         return text + ". GC job \(job.id) (\(job.kind)) goes on with it as soon as \(names[job.host]) can be asked."
+    }
+
+    /// How long there is to think again.
+    private func deletedSentence(_ operation: OperationResource) async -> String {
+        guard let now = try? await session.client.vm(operation.vm).value, let kept = now.expungeAt else {
+            return "Deleted \(vm)."
+        }
+        return "Deleted \(vm). Until \(kept) it can be recovered: 'roost vm recover \(now.id)'."
+    }
+
+    /// The VM as it is now; nil if its record is gone.
+    private func present(_ operation: OperationResource) async throws(APIFailure) -> VMResource? {
+        do { return try await session.client.vm(operation.vm).value } catch {
+            guard case .problem(let problem) = error, problem.status == 404 else { throw error }
+            return nil
+        }
     }
 
     private func show(_ operation: OperationResource, after elapsed: Duration) {

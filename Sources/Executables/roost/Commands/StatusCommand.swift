@@ -34,7 +34,7 @@ struct FleetStatus {
     let server: String
     let version: String
     let hosts: [HostResource]
-    /// VMs that are not destroyed.
+    /// VMs that are neither destroyed nor being expunged.
     let vms: [VMResource]
     /// GC jobs that have not ended.
     let jobs: [GCJobResource]

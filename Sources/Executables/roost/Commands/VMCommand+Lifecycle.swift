@@ -74,18 +74,25 @@ extension VMCommand {
 
     struct Delete: AsyncParsableCommand {
         static let configuration = CommandConfiguration(
-            abstract: "Destroy a VM: its power is cut and its disk removed.")
+            abstract: "Destroy a VM: its power is cut.",
+            discussion: """
+                Its disk and its record are kept for a time, as the server is set up; until then 'roost vm recover' brings \
+                it back. With --expunge nothing is kept.
+                """)
 
         @Argument(help: "The VM's name or id.") var vm: Reference
         @Flag(name: .customLong("defer"), help: "Accept a deletion that can only be finished later.")
         var isDeferrable = false
+        @Flag(name: .customLong("expunge"), help: "Keep nothing: remove its disk and its record too.")
+        var isExpunged = false
         @OptionGroup var wait: WaitOptions
         @OptionGroup var connection: ConnectionOptions
         @OptionGroup var output: OutputOptions
 
         func run() async throws {
             try await Session.run(connection, output) { session in
-                let operation = try await session.client.deleteVM(vm.text, isDeferrable: isDeferrable)
+                let operation = try await session.client.deleteVM(
+                    vm.text, isDeferrable: isDeferrable, isExpunged: isExpunged)
                 let waiting = OperationWait(session: session, vm: vm.text, seconds: wait.seconds.value)
                 if wait.isImmediate { try waiting.accepted(operation) } else { try await waiting.report(operation) }
             }

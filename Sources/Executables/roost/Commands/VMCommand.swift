@@ -7,7 +7,7 @@ struct VMCommand: AsyncParsableCommand {
         commandName: "vm", abstract: "Virtual machines.",
         subcommands: [
             Create.self, List.self, Show.self, Start.self, Stop.self, Pause.self, Resume.self, Reset.self, Reboot.self,
-            Migrate.self, Resolve.self, Delete.self, Label.self, Console.self,
+            Migrate.self, Resolve.self, Delete.self, Recover.self, Expunge.self, Label.self, Console.self,
         ])
 
     struct Create: AsyncParsableCommand {
@@ -65,7 +65,7 @@ struct VMCommand: AsyncParsableCommand {
 
         private var leftoverHint: String {
             "\(name.text) is created: 'roost vm start \(name.text)' starts it, "
-                + "'roost vm delete \(name.text)' removes it"
+                + "'roost vm delete \(name.text) --expunge' removes it"
         }
 
         private func start(_ vm: String, _ session: Session) async throws {
@@ -82,10 +82,11 @@ struct VMCommand: AsyncParsableCommand {
     }
 
     struct List: AsyncParsableCommand {
-        static let configuration = CommandConfiguration(abstract: "List the VMs that are not destroyed.")
+        static let configuration = CommandConfiguration(
+            abstract: "List the VMs that are neither destroyed nor being expunged.")
 
         @Option(help: "Only those in this state.") var state: String?
-        @Flag(help: "Also those that are destroyed.") var all = false
+        @Flag(help: "Also those that are destroyed or being expunged.") var all = false
         @Option(help: "Only those placed on this host.") var host: Reference?
         @OptionGroup var filter: LabelFilter
         @OptionGroup var connection: ConnectionOptions

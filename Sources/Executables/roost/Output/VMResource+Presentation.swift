@@ -1,7 +1,8 @@
 import APIContract
 
 extension VMResource {
-    var isDestroyed: Bool { state == "destroyed" }
+    /// Whether only what is left of it is there.
+    var isDestroyed: Bool { state == "destroyed" || state == "expunging" }
 
     /// The state, with what it waits for, why it ended, and where a domain is that should not be.
     func stateText(_ names: NameBook) -> String {
@@ -12,6 +13,8 @@ extension VMResource {
             text += " (to \(names[destination]))"
         } else if let stopCause, stopCause != "requested" {
             text += " (\(stopCause))"
+        } else if let expungeAt {
+            text += " (kept until \(expungeAt))"
         }
         if !conflicts.isEmpty {
             text += " CONFLICT: " + conflicts.map { "\($0.state) on \(names[$0.host])" }.joined(separator: ", ")
@@ -45,6 +48,7 @@ extension VMResource {
             facts.append((name: "waits for", value: "\(names[waitingFor.host]): \(waitingFor.reason)"))
         }
         if let destination { facts.append((name: "moves to", value: names[destination])) }
+        if let expungeAt { facts.append((name: "kept until", value: expungeAt)) }
         for conflict in conflicts { facts.append((name: "CONFLICT", value: conflict.text(names))) }
         facts += [
             (name: "host", value: names[host]), (name: "last host", value: names[lastHost]),

@@ -1,0 +1,15 @@
+import Domain
+
+/// A recovery is done in the transaction that accepts it, so that its operation has ended there. One that has not is nobody's
+/// wish.
+struct RecoverOperation: Workflow {
+    let context: Context
+
+    func attempt(_ job: Job) async throws -> Attempt {
+        try await context.database.write("recover.superseded") { tx in
+            try tx.release(tx.vm(job.vm), from: job)
+            try tx.end(job, underLease: job.leaseToken, as: JobEnd(.superseded, .superseded))
+        }
+        return .ended
+    }
+}
