@@ -10,6 +10,7 @@ import Testing
         case .confirmed: "confirmed"
         case .ignored(let reason): "ignored \(reason.rawValue)"
         case .conflict: "conflict"
+        case .doubt: "doubt"
         }
     }
 
@@ -90,5 +91,23 @@ import Testing
         #expect(vm(in: state, domainSeen: false, operation: operation).decide(on: report) == .ignored(.startUnsettled))
         #expect(vm(in: state, domainSeen: false).decide(on: report) == .advance(.gone(.foundGone)))
         #expect(vm(in: state, domainSeen: true, operation: operation).decide(on: report) == .advance(.gone(.foundGone)))
+    }
+
+    @Test func `a live domain with an epoch that was never granted puts the record in doubt, be it told or listed`() {
+        for state in allStates {
+            for domain in [DomainState.running, .paused, .moving] {
+                let record = vm(in: state)
+                let epoch = record.epoch.next
+                for host in [hostA, hostB] {
+                    let report = DomainReport(
+                        vm: someVM, epoch: epoch, state: domain, host: host,
+                        observation: Observation(session: 9, sequence: 1), isEvent: true)
+                    let entry = InventoryEntry(domain: ObservedDomain(vm: someVM, epoch: epoch, state: domain))
+                    let isPlacedThere = state.placement(on: host) != nil
+                    #expect(record.decide(on: report) == (isPlacedThere ? .doubt : .conflict))
+                    #expect(record.reading(of: entry, from: host) == (isPlacedThere ? .doubtful : .notPlacedThere))
+                }
+            }
+        }
     }
 }

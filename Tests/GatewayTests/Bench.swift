@@ -163,7 +163,7 @@ struct TimedOut: Error, CustomStringConvertible {
 
 /// Returns when `condition` holds; throws when it does not within `limit`.
 func eventually(
-    _ what: String, within limit: Duration = .seconds(10), _ condition: () async throws -> Bool
+    _ what: String, within limit: Duration = .seconds(40), _ condition: () async throws -> Bool
 ) async throws {
     let deadline = ContinuousClock.now + limit
     while try await !condition() {

@@ -9,7 +9,7 @@ import ServerLink
 import Testing
 
 @Suite(.timeLimit(.minutes(1))) struct SessionTests {
-    private let limit = Duration.seconds(5)
+    private let limit = Duration.seconds(20)
 
     /// One host with its agent behind a proxy.
     private struct Wired: Sendable {

@@ -33,6 +33,56 @@ import Testing
         #expect(late.rejection == .staleEpoch)
     }
 
+    @Test(arguments: [stop(.grace), stop(.cold), stop(.force), stop(.cold, ignoreNotFound: true), destroy()])
+    func `R37: a guest that powers itself off in the middle of it makes no difference`(
+        command: HostCommand
+    ) async throws {
+        let (host, agent, point) = (host, host.agent(), "agent-\(command.label).before-libvirt")
+        host.gates.close(point)
+        async let running = agent.execute(command, id: first)
+        let isHeld = await eventually { host.gates.held(point) == 1 }
+        #expect(isHeld)
+        host.hide()
+        host.tell(.changed(someVM, now, .gone(.guestShutdown)))
+        host.gates.open(point)
+        let outcome = try await running
+        if case .destroy = command {
+            #expect(outcome.effect == .destroyed)
+            #expect(host.with { $0.removed } == [someVM])
+        } else {
+            #expect(outcome.effect == .stopped)
+            #expect(host.with { $0.released } == [someVM])
+        }
+        #expect(host.with { $0.cut.isEmpty && $0.killed.isEmpty })
+        let late = try await agent.execute(start(), id: second)
+        #expect(late.rejection == .staleEpoch)
+    }
+
+    @Test(arguments: StopMode.allCases, [true, false])
+    func `R12: a stop that was held on its way in does not touch the next start's domain`(
+        mode: StopMode, ignoreNotFound: Bool
+    ) async throws {
+        let (host, agent) = (host, host.agent())
+        host.gates.close("agent-stop.received")
+        async let held = agent.execute(stop(mode, ignoreNotFound: ignoreNotFound), id: first)
+        let isHeld = await eventually { host.gates.held("agent-stop.received") == 1 }
+        #expect(isHeld)
+        // Ended by force meanwhile, and started anew.
+        let ended = try await agent.execute(destroy(removesDisk: false), id: second)
+        #expect(ended.effect == .destroyed)
+        let started = try await agent.execute(start(now.next), id: commandID(3))
+        #expect(started.effect == .started)
+        let releases = host.with { $0.released.count }
+        host.gates.open("agent-stop.received")
+        let outcome = try await held
+        #expect(outcome.rejection == .staleEpoch)
+        #expect(host.epoch() == now.next)
+        #expect(host.with { $0.cut.count } == 1)
+        #expect(host.with { $0.released.count } == releases)
+        #expect(host.with { $0.presses.isEmpty && $0.killed.isEmpty })
+        #expect(host.mark().closed == now)
+    }
+
     @Test(arguments: [now.next, Epoch(4), nil], StopMode.allCases)
     func `a stop does not touch another epoch's domain, nor one whose epoch cannot be read`(
         found: Epoch?, mode: StopMode

@@ -49,6 +49,9 @@ package enum ReportDecision: Hashable, Sendable {
     case ignored(IgnoreReason)
     /// A live domain where none should be: shown on the VM, removed only by a job that names its epoch.
     case conflict
+    /// A conflict on a host where the VM is placed, with an epoch that the record never granted: the record is older than
+    /// the host, and what it says of the VM's own domain cannot be relied on either.
+    case doubt
 }
 
 package enum IgnoreReason: String, CaseIterable, Sendable {
@@ -71,7 +74,9 @@ extension VM {
             if report.placement == migration.source, !report.state.isLive { return .ignored(.moveUnsettled) }
         }
         guard state.placement == report.placement else {
-            return report.state.isLive ? .conflict : .ignored(.notPlacedThere)
+            guard report.state.isLive else { return .ignored(.notPlacedThere) }
+            let isPlacedThere = state.placement(on: report.host) != nil
+            return isPlacedThere && isNeverGranted(report.epoch, report.state) ? .doubt : .conflict
         }
         switch report.state {
         case .running: return seen(.running)
