@@ -1,0 +1,205 @@
+import APIContract
+import Foundation
+import Testing
+
+/// Holds what the server says against what libvirt shows, all the time and, more exactly, at quiet points.
+struct RandomOracle: Sendable {
+    let bench: Bench
+    let api: BenchAPI
+    let sight: HostSight
+    let journal: RandomJournal
+
+    static let hosts = (1...RandomPlan.hostCount).map { "h\($0)" }
+
+    /// States in which no domain of a VM runs anywhere.
+    private static let atRest: Set<String> = ["created", "stopped", "crashed", "destroyed"]
+
+    // MARK: All the time
+
+    /// Looks every second, until the task is cancelled.
+    func watch() async {
+        var doublesBefore: Set<String> = []
+        var listBefore = try? await vms()
+        while !Task.isCancelled {
+            let seen = await everyHost()
+            let list = try? await vms()
+            doublesBefore = checkDoubles(seen, before: doublesBefore)
+            if let listBefore, let list { checkRest(seen, before: listBefore, after: list) }
+            listBefore = list
+            journal.count("samples")
+            try? await Task.sleep(for: .milliseconds(700))
+        }
+    }
+
+    /// A VM whose CPUs run on two hosts, in two samples in a row. One sample takes some time, in which a guest may arrive.
+    private func checkDoubles(_ seen: [String: [HostSight.Domain]], before: Set<String>) -> Set<String> {
+        var homes: [String: [String]] = [:]
+        for (host, domains) in seen {
+            for domain in domains where domain.runs { homes[domain.name, default: []].append(host) }
+        }
+        let doubles = Set(homes.filter { $0.value.count > 1 }.map { "\($0.key) runs on \($0.value.sorted())" })
+        for double in doubles.intersection(before) { journal.violated(double) }
+        return doubles
+    }
+
+    /// A VM that was at rest before and after a sample, with no change of its record between, and ran in it.
+    private func checkRest(_ seen: [String: [HostSight.Domain]], before: [VMResource], after: [VMResource]) {
+        for vm in after where Self.atRest.contains(vm.state) {
+            guard before.contains(where: { $0.id == vm.id && $0.revision == vm.revision }) else { continue }
+            for (host, domains) in seen {
+                guard let domain = domains.first(where: { $0.isOf(vm.id) && $0.runs }) else { continue }
+                journal.violated(
+                    "\(vm.name) \(vm.id) is \(vm.state) (\(vm.stopCause ?? "")), and on \(host) is \(domain)")
+            }
+        }
+    }
+
+    /// The domains on each host whose libvirt answers.
+    private func everyHost() async -> [String: [HostSight.Domain]] {
+        await withTaskGroup(of: (String, [HostSight.Domain]?).self) { group in
+            for host in Self.hosts { group.addTask { (host, await sight.domains(on: host)) } }
+            return await group.reduce(into: [:]) { seen, found in
+                if let domains = found.1 { seen[found.0] = domains }
+            }
+        }
+    }
+
+    // MARK: Quiet points
+
+    /// Mends everything, waits until nothing is under way any more, and compares.
+    func quiet() async throws {
+        let start = ContinuousClock.now
+        try await bench.restore(Self.hosts)
+        let restored = ContinuousClock.now
+        // A libvirtd that is killed in the middle of a start can come back with that start's lock held for good. It refuses
+        // every stop then, and an operator has to start it again.
+        if try await !settles(within: 45) {
+            journal.count("libvirtd restarted by hand")
+            journal.note("libvirtd is restarted, because of \(try await unfinished())")
+            for host in Self.hosts {
+                try await bench("libvirtd", host, "kill")
+                try await bench("libvirtd", host, "start")
+            }
+        }
+        try await settle("nothing is under way", limit: 75) { try await unfinished() }
+        let settled = ContinuousClock.now
+        try await settle("records and hosts agree", limit: 15) { try await differences() }
+        journal.note(
+            "quiet: mended in \(restored - start), settled in \(settled - restored), equal in \(.now - settled)")
+    }
+
+    /// Waits until nothing is left of what `remaining` says; it is a violation if that takes longer than `limit` seconds.
+    private func settle(_ what: String, limit: Double, _ remaining: () async throws -> [String]) async throws {
+        let deadline = ContinuousClock.now + .seconds(limit)
+        while true {
+            let left = try await remaining()
+            if left.isEmpty { return }
+            guard ContinuousClock.now < deadline else {
+                for one in left { journal.violated("not so after \(limit) s: \(what): \(one)") }
+                return
+            }
+            try await Task.sleep(for: .milliseconds(100))
+        }
+    }
+
+    private func settles(within limit: Double) async throws -> Bool {
+        let deadline = ContinuousClock.now + .seconds(limit)
+        while ContinuousClock.now < deadline {
+            if try await unfinished().isEmpty { return true }
+            try await Task.sleep(for: .milliseconds(100))
+        }
+        return false
+    }
+
+    private func unfinished() async throws -> [String] {
+        let settled: Set<String> = ["created", "running", "paused", "stopped", "crashed", "destroyed"]
+        let list = try await vms()
+        let vms = list.filter { !settled.contains($0.state) || $0.operation != nil }
+            .map { "\($0.name) \($0.id) is \($0.state), operation \($0.operation ?? "none")" }
+        let operations = try await api.all("/operations", of: OperationResource.self).filter { !$0.isEnded }
+            .map { "operation \($0.id) \($0.kind) of \($0.vm) is \($0.state)" }
+        let jobs = try await api.all("/gc-jobs", of: GCJobResource.self).filter { $0.endedAt == nil }
+            .map { "GC job \($0.id) \($0.kind) of \($0.vm) on \($0.host) is \($0.state): \($0.lastError ?? "")" }
+        return vms + operations + jobs
+    }
+
+    /// Every difference between the records, the capacity and what the hosts show.
+    private func differences() async throws -> [String] {
+        let vms = try await vms()
+        let hosts = try await api.all("/hosts", of: HostResource.self)
+        let seen = await everyHost()
+        var found = Self.hosts.filter { seen[$0] == nil }.map { "libvirt on \($0) does not answer" }
+        for host in hosts {
+            let domains = seen[host.name] ?? []
+            for vm in vms { found += try await difference(vm, domains.filter { $0.isOf(vm.id) }, host) }
+            for domain in domains where !vms.contains(where: { domain.isOf($0.id) }) {
+                found.append("\(host.name) has \(domain), of which there is no record")
+            }
+            let placed = vms.filter { $0.host == host.id }
+            let sum = HostCapacity(
+                cpus: placed.reduce(0) { $0 + $1.cpus }, memory: placed.reduce(0) { $0 + $1.memory })
+            if host.allocated != sum { found.append("\(host.name) has \(host.allocated) allocated, and holds \(sum)") }
+            for sighting in host.sightings { found.append("\(host.name) shows the conflict \(sighting)") }
+            let orphans = try await api.send("GET", "/hosts/\(host.name)/orphans")
+            guard orphans.status == 200 else {
+                found.append("the orphans of \(host.name): \(orphans.code)")
+                continue
+            }
+            for orphan in try orphans.json(Page<OrphanResource>.self).items {
+                found.append("\(host.name) has the orphan \(orphan)")
+            }
+        }
+        for vm in vms where !vm.conflicts.isEmpty { found.append("\(vm.name) has the conflicts \(vm.conflicts)") }
+        return found
+    }
+
+    /// What is wrong with the domains of `vm` on `host`.
+    private func difference(
+        _ vm: VMResource, _ domains: [HostSight.Domain], _ host: HostResource
+    ) async throws -> [String] {
+        let said = "\(vm.name) \(vm.id) is \(vm.state) with epoch \(vm.epoch)"
+        guard vm.host == host.id else {
+            return domains.map { "\(said), its host is \(vm.host ?? "none"), and \(host.name) has \($0)" }
+        }
+        guard let domain = domains.first, domains.count == 1 else {
+            return ["\(said) on \(host.name), which has \(domains)"]
+        }
+        let agrees =
+            switch vm.state {
+            case "running": domain.runs
+            case "paused": domain.isPaused
+            default: false
+            }
+        guard agrees else { return ["\(said) on \(host.name), which has \(domain)"] }
+        let epoch = await sight.epoch(of: domain, on: host.name)
+        guard epoch != vm.epoch else { return [] }
+        // The record says the highest that was granted. What was granted to a move that came to nothing, no domain has.
+        let moves = try await api.all("/operations", of: OperationResource.self).filter {
+            $0.vm == vm.id && $0.epoch == epoch && $0.kind.hasPrefix("migrate") && $0.state != "succeeded"
+        }
+        return moves.isEmpty ? ["\(said), and its domain has epoch \(epoch ?? 0)"] : []
+    }
+
+    private func vms() async throws -> [VMResource] { try await api.all("/vms") }
+
+    // MARK: The end
+
+    /// Every operation that was accepted has ended, and none by a bug.
+    func checkOperations() async throws {
+        let all = Dictionary(
+            try await api.all("/operations", of: OperationResource.self).map { ($0.id, $0) }
+        ) { first, _ in first }
+        for id in Set(journal.operations) {
+            guard let operation = all[id] else {
+                journal.violated("operation \(id) was accepted, and is not there any more")
+                continue
+            }
+            if !operation.isEnded { journal.violated("operation \(id) \(operation.kind) has not ended") }
+        }
+        for operation in all.values {
+            let code = operation.error.map { " \($0.code)" } ?? ""
+            journal.count("\(operation.kind) \(operation.state)\(code)")
+            if operation.error?.code == "internal-error" { journal.violated("operation \(operation)") }
+        }
+    }
+}
