@@ -65,8 +65,12 @@ struct CommandRunner: Sendable {
         } catch let error as HypervisorError {
             outcome = .rejected(error.fault)
             // A stop or a destroy may be sent again under its id once libvirt answers. A rejected start is over for the
-            // server, so that a copy of it must not run later.
+            // server, so that a copy of it must not run later. A server that sends a copy has not relied on the first
+            // answer: what it is told then is a proof, and not that libvirt is silent, which would have it wait for good.
             guard case .start = command else { return outcome }
+            await faults.reach("agent-start.before-record")
+            record(.rejected(.neverStarted(error.fault)), of: id)
+            return outcome
         } catch {
             logger.error(
                 "command broke off",
@@ -437,5 +441,12 @@ extension HypervisorError {
         case .noDomain: Fault(.conflict, .domainNotFound, "There is no such domain on this host.")
         case .failed(let why): Fault(.unavailable, .commandFailed, "libvirt refused: \(why)")
         }
+    }
+}
+
+extension Fault {
+    /// What a copy of a start is answered that was rejected before it began.
+    fileprivate static func neverStarted(_ reason: Fault) -> Fault {
+        Fault(.conflict, .superseded, "The start was rejected, and is never run: \(reason.message)", hint: reason.hint)
     }
 }
