@@ -102,6 +102,27 @@ import Testing
                 id: "i", kind: "stop", vm: "v", host: "h", epoch: 2, state: "failed", outcome: "failed", progress: "p",
                 error: problem, attempts: 3, requestedBy: "admin", revision: 5, createdAt: "c", updatedAt: "u",
                 endedAt: "e"))
+        let drain = DrainResource(
+            departed: 2, total: 3,
+            vms: [
+                DrainedVM(
+                    id: "v", name: "n", stage: "moving", target: "t", operation: "o", code: "no-capacity", reason: "r")
+            ])
+        try expectRoundTrip(
+            OperationResource.shape,
+            OperationResource(
+                id: "i", kind: "maintain", vm: nil, host: "h", epoch: 0, state: "pending", outcome: nil, progress: "p",
+                drain: drain, error: nil, attempts: 3, requestedBy: "admin", revision: 5, createdAt: "c",
+                updatedAt: "u", endedAt: nil))
+        try expectRoundTrip(
+            DrainPlanResource.shape,
+            DrainPlanResource(
+                host: "h",
+                vms: [
+                    PlannedVM(
+                        id: "v", name: "n", state: "running", cpus: 1, memory: 64, verdict: "immovable", target: "t",
+                        code: "no-capacity", reason: "r")
+                ]))
         let job = GCJobResource(
             id: "i", kind: "stop-vm", vm: "v", host: "h", epoch: 2, mode: "cold", state: "waiting", outcome: "stopped",
             attempts: 1, lastError: "l", nextAttemptAt: "n", owner: "o", revision: 2, createdAt: "c", updatedAt: "u",

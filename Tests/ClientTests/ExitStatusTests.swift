@@ -19,9 +19,20 @@ struct ExitStatusTests {
             error: error, attempts: 1, requestedBy: "admin", revision: 1, createdAt: "", updatedAt: "", endedAt: "")
     }
 
+    @Test func `a drain that ended is told of as a host's`() {
+        var drain = operation("superseded")
+        drain.kind = "maintain"
+        drain.vm = nil
+        var failure: CommandFailure?
+        do { try OperationWait.check(drain, of: "h1") } catch { failure = error }
+        #expect(failure?.message == "The maintain of h1 was superseded: the host is no longer in maintenance.")
+        #expect(failure?.hint == "'roost host show h1' shows how it is now")
+        #expect(failure?.status == .conflict)
+    }
+
     private func statusOfCheck(_ state: String, _ error: Problem? = nil) -> ExitStatus {
         do {
-            try OperationWait.check(operation(state, error), vm: "web")
+            try OperationWait.check(operation(state, error), of: "web")
             return .done
         } catch {
             return error.status

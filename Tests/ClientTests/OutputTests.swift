@@ -58,6 +58,34 @@ struct OutputTests {
         #expect(table.contains("id-web"))
     }
 
+    @Test func `the plan of a drain says where each VM goes, or what keeps it`() {
+        func planned(_ name: String, _ verdict: String, to target: String? = nil, _ reason: String? = nil) -> PlannedVM
+        {
+            PlannedVM(
+                id: "id-" + name, name: name, state: "running", cpus: 2, memory: 512, verdict: verdict, target: target,
+                code: nil, reason: reason)
+        }
+        let vms = [
+            planned("db", "immovable", "No room."), planned("web", "moves", to: "h-2"),
+            planned("old", "leaves", to: "h-1"), planned("end", "leaves"), planned("lost", "waits", "It is unknown."),
+        ]
+        let table = Table.render(vms, columns: PlannedVM.columns(names, stopsImmovable: false), isWide: false)
+        #expect(
+            table == """
+                VM     STATE     CPUS   MEMORY    PLAN              WHY
+                db     running   2      512 MiB   stays             No room.
+                web    running   2      512 MiB   moves to h2       -
+                old    running   2      512 MiB   is moving to h1   -
+                end    running   2      512 MiB   is stopping       -
+                lost   running   2      512 MiB   stays for now     It is unknown.
+
+                """)
+        #expect(vms[0].plan(names, stopsImmovable: true) == "is stopped")
+        let staying = DrainedVM(
+            id: "v", name: "db", stage: "staying", target: nil, operation: nil, code: nil, reason: "No room.")
+        #expect(staying.text(names) == "db stays: No room.")
+    }
+
     @Test func `an empty table is its heading`() {
         let columns = [Column<Int>("A") { String($0) }, Column<Int>("BEE") { String($0) }]
         #expect(Table.render([], columns: columns, isWide: false) == "A   BEE\n")

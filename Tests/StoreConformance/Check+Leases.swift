@@ -10,6 +10,7 @@ extension Check {
         Check("a take-over leaves the leases of its owner alone", takeOverSparesOwner),
         Check("a job under its lease can be put back to wait", jobWaitsAgain),
         Check("waking a host makes its waiting jobs due, and only them", wakingMakesDue),
+        Check("waking drains makes those that wait due, and no other job", drainsAreWoken),
         Check("a step is remembered in order, and only under the lease", stepsAreRemembered),
     ]
 
@@ -129,6 +130,33 @@ extension Check {
         #expect(try await store.read { try $0.job(Sample.jobID(1))?.nextAttemptAt } == clock.wall())
         #expect(try await store.read { try $0.job(Sample.jobID(2))?.nextAttemptAt } == later)
         #expect(try await store.read { try $0.job(Sample.jobID(3))?.nextAttemptAt } == earlier)
+    }
+
+    @Sendable private static func drainsAreWoken(_ store: any Database, _ clock: ManualClock) async throws {
+        let later = Sample.time.adding(.seconds(60))
+        try await store.write("enqueue") { transaction in
+            _ = try transaction.enqueue(Sample.job(1, .maintainOperation, host: 1, due: later))
+            _ = try transaction.enqueue(Sample.job(2, .stopOperation, host: 1, due: later))
+            // Of another VM, and the same host: it is the same drain.
+            let same = try transaction.enqueue(Sample.job(3, .maintainOperation, host: 1, due: later))
+            #expect(same.id == Sample.jobID(1))
+            _ = try transaction.enqueue(Sample.job(4, .maintainOperation, host: 2))
+            #expect(try transaction.openDrain(of: Sample.hostID(1))?.id == Sample.jobID(1))
+            #expect(try transaction.openDrain(of: Sample.hostID(3)) == nil)
+        }
+        let running = try await store.write("claim") { try $0.claimDueJobs(owner: "a", limit: 9) }
+        #expect(running.map(\.id) == [Sample.jobID(4)])
+        clock.advance(by: .seconds(1))
+        try await store.write("wake") { try $0.wakeDrains() }
+        let woken = try await store.write("claim") { try $0.claimDueJobs(owner: "a", limit: 9) }
+        #expect(woken.map(\.id) == [Sample.jobID(1)])
+        #expect(try await store.read { try $0.job(Sample.jobID(2)) }?.nextAttemptAt == later)
+        try await store.write("end") { transaction in
+            var ended = woken[0]
+            ended.state = .ended(JobEnd(.succeeded, .drained))
+            _ = try transaction.replace(ended, underLease: ended.leaseToken)
+        }
+        #expect(try await store.read { try $0.openDrain(of: Sample.hostID(1)) } == nil)
     }
 
     @Sendable private static func stepsAreRemembered(_ store: any Database, _ clock: ManualClock) async throws {

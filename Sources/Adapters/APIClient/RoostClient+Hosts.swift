@@ -39,6 +39,17 @@ extension RoostClient {
         try await value(APIRequest(.post, ["hosts", host, "actions", "disable"]))
     }
 
+    /// Accepted, not done: the operation's end tells what came of it.
+    package func maintainHost(
+        _ host: String, _ request: MaintainHostRequest
+    ) async throws(APIFailure) -> Answer<OperationResource> {
+        try await value(APIRequest(.post, ["hosts", host, "actions", "maintain"], body: Self.json(request)))
+    }
+
+    package func drainPlan(of host: String) async throws(APIFailure) -> Answer<DrainPlanResource> {
+        try await value(APIRequest(.get, ["hosts", host, "drain-plan"]))
+    }
+
     /// Ends the host's session; its agent dials in again.
     package func reconnectHost(_ host: String) async throws(APIFailure) -> Answer<HostResource> {
         try await value(APIRequest(.post, ["hosts", host, "actions", "reconnect"]))

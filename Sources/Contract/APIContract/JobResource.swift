@@ -2,7 +2,8 @@
 package struct OperationResource: Codable, Hashable, Sendable {
     package var id: String
     package var kind: String
-    package var vm: String
+    /// nil for work on a whole host.
+    package var vm: String?
     package var host: String?
     /// The host that a move leads to.
     package var destination: String?
@@ -14,6 +15,8 @@ package struct OperationResource: Codable, Hashable, Sendable {
     package var progress: String?
     /// How far a live move has come.
     package var transfer: Transfer?
+    /// How far the drain of a host has come.
+    package var drain: DrainResource?
     package var error: Problem?
     package var attempts: Int
     package var requestedBy: String
@@ -23,8 +26,9 @@ package struct OperationResource: Codable, Hashable, Sendable {
     package var endedAt: String?
 
     package init(
-        id: String, kind: String, vm: String, host: String?, destination: String? = nil, epoch: Int64, state: String,
-        outcome: String?, progress: String?, transfer: Transfer? = nil, error: Problem?, attempts: Int,
+        id: String, kind: String, vm: String?, host: String?, destination: String? = nil, epoch: Int64, state: String,
+        outcome: String?, progress: String?, transfer: Transfer? = nil, drain: DrainResource? = nil, error: Problem?,
+        attempts: Int,
         requestedBy: String, revision: Int, createdAt: String,
         updatedAt: String, endedAt: String?
     ) {
@@ -38,6 +42,7 @@ package struct OperationResource: Codable, Hashable, Sendable {
         self.outcome = outcome
         self.progress = progress
         self.transfer = transfer
+        self.drain = drain
         self.error = error
         self.attempts = attempts
         self.requestedBy = requestedBy

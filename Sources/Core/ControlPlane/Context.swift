@@ -51,6 +51,10 @@ package struct ControlSettings: Sendable {
     /// How many jobs run at once. A job that waits for a host holds little but its place: a guest that takes its time to
     /// power off must not keep another VM waiting for one.
     package var concurrentJobs = 4096
+    /// How many guests a drain moves from one host at once; the others keep their place at the destination meanwhile.
+    package var concurrentDrainMoves = 2
+    /// How many moves of a guest may fail before a drain that may stop guests stops it.
+    package var drainMoveTries = 3
     /// How much of its hosts is handed out.
     package var capacity = CapacityPolicy()
     /// How long a join token can be used.

@@ -54,6 +54,8 @@ package func isCanonicalUUID(_ text: String) -> Bool {
 
 package struct VMID: Identifier {
     package let rawValue: String
+    /// No VM: for work on a whole host.
+    package static let nobody = VMID(trusted: "00000000-0000-0000-0000-000000000000")
     package init(trusted rawValue: String) { self.rawValue = rawValue }
 }
 

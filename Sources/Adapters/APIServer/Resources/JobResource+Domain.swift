@@ -14,10 +14,10 @@ extension OperationResource {
             end = ended
         }
         self.init(
-            id: job.id.rawValue, kind: job.kind.label, vm: job.vm.rawValue, host: job.host.textIfAny,
+            id: job.id.rawValue, kind: job.kind.label, vm: job.vmIfAny?.rawValue, host: job.host.textIfAny,
             destination: job.peer?.rawValue, epoch: job.epoch.rawValue, state: state, outcome: end?.outcome.rawValue,
             progress: end == nil ? job.lastError : nil, transfer: job.payload.progress.map { Transfer($0) },
-            error: end?.fault?.problem, attempts: job.attempts,
+            drain: job.payload.drained.map { DrainResource($0) }, error: end?.fault?.problem, attempts: job.attempts,
             requestedBy: job.requestedBy, revision: job.revision, createdAt: job.createdAt.rfc3339,
             updatedAt: job.updatedAt.rfc3339, endedAt: job.endedAt?.rfc3339)
     }

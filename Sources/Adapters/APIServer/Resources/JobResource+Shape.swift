@@ -7,7 +7,7 @@ extension OperationResource {
         [
             .text("id", "The operation's id.", format: "uuid") { $0.id },
             .text("kind", "What was asked for.", oneOf: JobKind.operations.map(\.label)) { $0.kind },
-            .text("vm", "The VM's id.", format: "uuid") { $0.vm },
+            .optionalText("vm", "The VM's id; null for work on a whole host.", format: "uuid") { $0.vm },
             .optionalText("host", "The host's id.", format: "uuid") { $0.host },
             .optionalText("destination", "The id of the host that a move leads to.", format: "uuid") {
                 $0.destination
@@ -20,6 +20,7 @@ extension OperationResource {
             .optionalText("outcome", "What came of it.", oneOf: JobOutcome.allCases.map(\.rawValue)) { $0.outcome },
             .optionalText("progress", "What it does or waits for.") { $0.progress },
             .optionalOne("transfer", Transfer.shape) { $0.transfer },
+            .optionalOne("drain", DrainResource.shape) { $0.drain },
             .optionalOne("error", Problem.shape) { $0.error },
             .integer("attempts", "How often it was taken up.") { Int64($0.attempts) },
             .text("requestedBy", "Who asked for it.") { $0.requestedBy },

@@ -5,7 +5,7 @@ import Domain
 /// `/v1/hosts`.
 struct HostRoutes: Sendable {
     let services: APIServices
-    private var hosts: HostService { services.hosts }
+    var hosts: HostService { services.hosts }
 
     private static let list = ListParameters(
         filters: [
@@ -24,9 +24,9 @@ struct HostRoutes: Sendable {
     var routes: [Route] {
         [
             index, add, show, patch, delete, joinToken,
-            setState("enable", .enabled, "Lets the host take new VMs."),
+            setState("enable", .enabled, "Lets the host take new VMs; ends a drain."),
             setState("disable", .disabled, "Gives the host no new VMs; those that run there are left alone."),
-            reconnect, fence,
+            maintain, drainPlan, reconnect, fence,
         ]
     }
 

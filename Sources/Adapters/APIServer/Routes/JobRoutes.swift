@@ -58,7 +58,8 @@ struct JobRoutes: Sendable {
     private var cancelOperation: Route {
         Route(
             .post, "/v1/operations/{operation}/actions/cancel", named: "cancelOperation",
-            "Refused while the operation is under way, and says what overtakes it; one that has ended is answered as it is.",
+            "Breaks a live move or a drain off. Others are refused while they are under way, with what overtakes them; one that "
+                + "has ended is answered as it is.",
             body: .json(.empty),
             answer: .json(OperationResource.shape, "The operation."), faults: [.notFound, .invalidState]
         ) { call in

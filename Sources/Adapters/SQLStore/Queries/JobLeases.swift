@@ -35,6 +35,23 @@ extension SQLTransaction {
         return woken
     }
 
+    func wakeDrains() throws {
+        // All unique keys that begin with "maintain/", by their index.
+        let woken = try sql.execute(
+            """
+            UPDATE job SET next_attempt_at = ?, revision = revision + 1, updated_at = ?
+            WHERE unique_key >= 'maintain/' AND unique_key < 'maintain0' AND state <> 'ended'
+                AND state = 'waiting' AND next_attempt_at > ?
+            """, SQLValue(now), SQLValue(now), SQLValue(now))
+        if woken > 0 { noteJobs() }
+    }
+
+    func openDrain(of host: HostID) throws -> Job? {
+        try sql.query(
+            "\(JobRows.select) WHERE unique_key = ? AND state <> 'ended'", SQLValue("maintain/\(host)")
+        ).first.map(JobRows.record)
+    }
+
     func takeOverLeases(except owner: String) throws -> Int {
         let taken = try sql.execute(
             """

@@ -8,8 +8,12 @@ import Synchronization
 package final class JobEngine: Sendable {
     private let context: Context
     private let running = Mutex(0)
+    private let turns: MoveTurns
 
-    package init(_ context: Context) { self.context = context }
+    package init(_ context: Context) {
+        self.context = context
+        turns = MoveTurns(limit: context.settings.concurrentDrainMoves)
+    }
 
     /// Takes over what an earlier run of this node left under lease, then works until the task is cancelled.
     ///
@@ -57,6 +61,7 @@ package final class JobEngine: Sendable {
             case .ended:
                 await context.sessions.acknowledge(job.command, on: job.host)
                 if let peer = job.peer { await context.sessions.acknowledge(job.arrivalCommand, on: peer) }
+            case .settled: break
             case .again(let fault, let wait): await giveBack(job, fault, wait)
             }
         } catch is LeaseLost {
@@ -79,10 +84,11 @@ package final class JobEngine: Sendable {
         case .resumeOperation: ControlOperation(context: context, control: .resume)
         case .resetOperation: ControlOperation(context: context, control: .reset)
         case .rebootOperation: ControlOperation(context: context, control: .reboot)
-        case .migrateOperation: MigrateOperation(context: context)
+        case .migrateOperation: MigrateOperation(context: context, turns: turns)
         case .destroyOperation: DestroyOperation(context: context)
         case .recoverOperation: RecoverOperation(context: context)
         case .expungeOperation: ExpungeOperation(context: context)
+        case .maintainOperation: MaintainOperation(context: context)
         case .stopVM: StopVMJob(context: context)
         case .destroyVM: DestroyVMJob(context: context)
         case .adoptVM: AdoptVMJob(context: context)

@@ -117,6 +117,10 @@ package protocol JobTable {
     func nextDueTime() throws -> Timestamp?
     /// Makes all waiting jobs of `host` due now; returns how many there were.
     func wakeJobs(on host: HostID) throws -> Int
+    /// Makes all waiting drains of hosts due now.
+    func wakeDrains() throws
+    /// The drain of `host` that has not ended.
+    func openDrain(of host: HostID) throws -> Job?
     /// Gives back every lease that is not `owner`'s: called once, when no other owner can be alive.
     func takeOverLeases(except owner: String) throws -> Int
     /// The recorded output of a step that finished.

@@ -64,6 +64,8 @@ extension Transaction {
 
     private func announce(_ stored: VM, after earlier: VM, by principal: Principal? = nil) throws {
         guard stored.state != earlier.state else { return }
+        // Also what a report tells: a guest that can be asked again, or one whose end leaves room.
+        if stored.state.placements != earlier.state.placements || earlier.state.waiting != nil { try wakeDrains() }
         try append(
             Event(
                 kind: "vm.\(stored.state.label.rawValue)", vm: stored.id, host: stored.state.placement?.host,

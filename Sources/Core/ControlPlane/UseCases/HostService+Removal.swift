@@ -43,6 +43,7 @@ extension HostService {
             next.fencedAt = tx.now
             next.fenceProof = proof
             let stored = try tx.replace(next, atRevision: host.revision)
+            try tx.wakeDrains()
             try tx.append(
                 Event(
                     kind: "host.fenced", host: host.id, message: "Host \(host.name) is fenced: \(proof)",
@@ -134,7 +135,7 @@ extension Transaction {
             next = try next.after(.destroyed(keptUntil: keptUntil(settings)))
             next.operation = nil
             return try settle(vm, destroyed: next, by: principal, ids, settings)
-        case .stopVM, .deleteVolume, .adoptVM: return
+        case .stopVM, .deleteVolume, .adoptVM, .maintainOperation: return
         }
         _ = try replace(vm, with: next, by: principal)
     }
@@ -190,6 +191,7 @@ extension JobEnd {
         case .pauseOperation, .resumeOperation, .resetOperation, .rebootOperation:
             .failed(Fault(.conflict, .hostUnreachable, "The host was fenced before it answered."))
         case .adoptVM: JobEnd(.superseded, .superseded)
+        case .maintainOperation: JobEnd(.succeeded, .drained)
         case .migrateOperation:
             .failed(Fault(.conflict, .hostUnreachable, "A host of the move was fenced before the move had ended."))
         }

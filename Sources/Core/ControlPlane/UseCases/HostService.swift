@@ -64,7 +64,7 @@ package struct HostService: Sendable {
         }
     }
 
-    /// Says whether the host takes new VMs. Those that run on it are left alone.
+    /// Says whether the host takes new VMs. Those that run on it are left alone, and a drain of it ends.
     package func setState(_ state: Host.AdminState, of reference: String, by caller: Caller) async throws -> HostView {
         try await context.database.write("host.state") { tx in
             if let earlier = try tx.remembered(caller) { return try tx.view(ofHost: earlier) }
@@ -72,14 +72,7 @@ package struct HostService: Sendable {
             try caller.check(revision: host.revision)
             try tx.remember(caller, resource: host.id.rawValue)
             guard host.state != state else { return try tx.view(of: host) }
-            var next = host
-            next.state = state
-            let stored = try tx.replace(next, atRevision: host.revision)
-            try tx.append(
-                Event(
-                    kind: "host.\(state.rawValue)", host: host.id, message: "Host \(host.name) is \(state.rawValue).",
-                    principal: caller.principal.name))
-            return try tx.view(of: stored)
+            return try tx.view(of: tx.setState(state, of: host, by: caller.principal))
         }
     }
 
@@ -137,6 +130,24 @@ package struct JoinSecret: Sendable {
 }
 
 extension Transaction {
+    /// Writes the host's new state, and tells of it. A drain that is open is over unless the host is in maintenance.
+    func setState(_ state: Host.AdminState, of host: Host, by principal: Principal) throws -> Host {
+        var next = host
+        next.state = state
+        let stored = try replace(next, atRevision: host.revision)
+        switch state {
+        case .enabled, .disabled: if let drain = try openDrain(of: host.id) { try end(drain, as: .lifted) }
+        case .maintenance: break
+        }
+        // It may take what others are to get rid of.
+        try wakeDrains()
+        try append(
+            Event(
+                kind: "host.\(state.rawValue)", host: host.id, message: "Host \(host.name) is \(state.rawValue).",
+                principal: principal.name))
+        return stored
+    }
+
     func view(of host: Host) throws -> HostView {
         HostView(
             host: host, allocated: try allocated(on: host.id), sightings: try sightings(on: host.id))

@@ -42,6 +42,7 @@ package struct HostSessionService: HostSessionObserver {
             try tx.reconcile(hello.inventory, of: host.id, session: grant.session, isReboot: isReboot)
             for sighting in try tx.sightings(on: host.id) { try tx.takeUp(sighting.vm, ids, settings) }
             _ = try tx.wakeJobs(on: host.id)
+            try tx.wakeDrains()
         }
     }
 
@@ -55,7 +56,10 @@ package struct HostSessionService: HostSessionObserver {
             _ = try tx.replace(host, atRevision: host.revision)
             try tx.reconcile(inventory, of: host.id, session: session, isReboot: isReboot)
             for sighting in try tx.sightings(on: host.id) { try tx.takeUp(sighting.vm, ids, settings) }
-            if isBack { _ = try tx.wakeJobs(on: host.id) }
+            if isBack {
+                _ = try tx.wakeJobs(on: host.id)
+                try tx.wakeDrains()
+            }
         }
     }
 

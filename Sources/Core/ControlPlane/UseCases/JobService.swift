@@ -36,8 +36,9 @@ package struct JobService: Sendable {
         }
     }
 
-    /// Cancels a move: the guest stays where it is, if it has not gone over to the destination by then. Answers with an
-    /// operation that has ended as it is; refuses to cancel others, because their command may have taken effect already.
+    /// Cancels a move: the guest stays where it is, if it has not gone over to the destination by then. Cancels a drain:
+    /// what it had granted goes on, and the host stays in maintenance. Answers with an operation that has ended as it is;
+    /// refuses to cancel others, because their command may have taken effect already.
     package func cancelOperation(_ reference: String, by caller: Caller) async throws -> Job {
         try await context.database.write("operation.cancel") { tx in
             if let earlier = try tx.remembered(caller) { return try tx.resolveJob(earlier, .operation) }
@@ -46,6 +47,10 @@ package struct JobService: Sendable {
             guard !job.state.isEnded else {
                 try tx.remember(caller, resource: job.id.rawValue)
                 return job
+            }
+            if job.kind == .maintainOperation {
+                try tx.remember(caller, resource: job.id.rawValue)
+                return try tx.end(job, as: JobEnd(.cancelled, .cancelledByUser))
             }
             if job.kind == .migrateOperation, job.payload.migration != nil {
                 try tx.remember(caller, resource: job.id.rawValue)
@@ -170,6 +175,7 @@ package struct JobExplanation: Sendable {
         case .adoptVM:
             "Gives the domain of VM \(vmName) with epoch \(job.epoch) on host \(hostName) the epoch that was granted for it, "
                 + "and places the VM there."
+        case .maintainOperation: "Drains host \(hostName)."
         case .stopVM, .stopOperation:
             "Stops the domain of VM \(vmName) with epoch \(job.epoch) on host \(hostName) "
                 + "(\(job.payload.mode?.rawValue ?? "cold")), and no other; then records the VM as stopped if it is still "

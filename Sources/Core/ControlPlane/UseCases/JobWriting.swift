@@ -30,6 +30,7 @@ extension Transaction {
     func end(_ job: Job, as end: JobEnd) throws -> Job {
         guard !job.state.isEnded else { return job }
         let stored = try replace(job.ended(end, at: now), atRevision: job.revision)
+        try wakeDrains(after: job)
         try announceEnd(of: stored, end)
         return stored
     }
@@ -37,6 +38,7 @@ extension Transaction {
     /// Ends a job as its worker. Throws `LeaseLost` if the lease is lost, so that nothing of the transaction is kept.
     func end(_ job: Job, underLease token: Int64, as end: JobEnd) throws {
         guard let stored = try replace(job.ended(end, at: now), underLease: token) else { throw LeaseLost() }
+        try wakeDrains(after: job)
         try announceEnd(of: stored, end)
     }
 
@@ -86,10 +88,18 @@ extension Transaction {
         if next != vm { _ = try replace(vm, with: next) }
     }
 
+    /// An operation on a VM has ended: a drain may go on with that VM, or find the room that it left.
+    private func wakeDrains(after job: Job) throws {
+        switch job.kind.purpose {
+        case .operation: if job.kind != .maintainOperation { try wakeDrains() }
+        case .gc: break
+        }
+    }
+
     private func announceEnd(of job: Job, _ end: JobEnd) throws {
         try append(
             Event(
-                kind: "job.\(end.verdict.rawValue)", vm: job.vm, host: job.host, job: job.id, epoch: job.epoch,
+                kind: "job.\(end.verdict.rawValue)", vm: job.vmIfAny, host: job.host, job: job.id, epoch: job.epoch,
                 message: end.fault?.message ?? "\(job.kind.label) ended: \(end.outcome.rawValue).",
                 principal: job.requestedBy))
     }

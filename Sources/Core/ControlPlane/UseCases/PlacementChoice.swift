@@ -4,7 +4,7 @@ package import Domain
 package struct Candidate: Hashable, Sendable {
     package let host: Host
     /// What placements hold.
-    package let allocated: Allocation
+    package private(set) var allocated: Allocation
     /// What placements may hold together; nothing on a host whose agent never said how large it is.
     package let allocatable: Allocation
 
@@ -12,6 +12,13 @@ package struct Candidate: Hashable, Sendable {
         self.host = host
         self.allocated = allocated
         allocatable = host.facts.map { policy.allocatable(of: Allocation($0)) } ?? Allocation(cpus: 0, memory: 0)
+    }
+
+    /// The host once it also holds `need`.
+    func holding(_ need: PlacementNeed) -> Candidate {
+        var next = self
+        next.allocated = Allocation(cpus: allocated.cpus + need.cpus, memory: allocated.memory + need.memory)
+        return next
     }
 
     /// MiB that can be handed out; below zero where more is placed than the policy allows now.

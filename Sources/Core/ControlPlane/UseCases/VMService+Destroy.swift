@@ -99,7 +99,7 @@ extension Transaction {
                 .migrateOperation, .recoverOperation, .expungeOperation:
                 try end(job, as: JobEnd(.superseded, .superseded))
             case .stopVM where job.placement == target: try end(job, as: JobEnd(.cancelled, .vmDestroyed))
-            case .stopVM, .destroyVM, .deleteVolume, .adoptVM, .destroyOperation: break
+            case .stopVM, .destroyVM, .deleteVolume, .adoptVM, .destroyOperation, .maintainOperation: break
             }
         }
     }

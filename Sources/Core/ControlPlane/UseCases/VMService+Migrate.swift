@@ -54,24 +54,46 @@ extension VMService {
                 throw try tx.unreachable(source.host, lost, "migrate", isDeferrable: false)
             }
             let (target, options) = try tx.target(of: request, for: vm, leaving: source, policy)
-            let destination = Placement(host: target.id, epoch: vm.epoch.next)
-            var next = try vm.after(.migrationGranted(destination))
-            next.wish += 1
-            let payload = JobPayload(
-                timeout: request.isLive ? nil : request.stopTimeout, destination: destination,
-                migration: request.isLive ? options : nil, arrivalCommand: CommandID(from: ids))
-            let operation = Job.fresh(
-                .migrateOperation, for: next, at: source, payload: payload, by: caller.principal, ids: ids,
-                now: tx.now)
-            next.operation = operation.id
-            _ = try tx.replace(vm, with: next, by: caller.principal)
+            let operation = try tx.grantMove(
+                of: vm, from: source,
+                MoveOrder(
+                    target: target.id, options: request.isLive ? options : nil,
+                    stopTimeout: request.isLive ? nil : request.stopTimeout, principal: caller.principal, ids: ids))
             try tx.remember(caller, resource: operation.id.rawValue)
-            return try tx.enqueue(operation)
+            return operation
         }
     }
 }
 
+/// A move that is decided on: where to, how, for whom, and as part of which drain.
+struct MoveOrder {
+    let target: HostID
+    /// nil for a move that is not live.
+    let options: MigrationOptions?
+    var stopTimeout: Int?
+    let principal: Principal
+    var drain: JobID?
+    let ids: any IDSource
+}
+
 extension Transaction {
+    /// Grants `vm` a placement with a new epoch beside the one that it has, and enqueues the operation that moves it. Whether
+    /// the target can take it is for the caller to see to, in this transaction.
+    func grantMove(of vm: VM, from source: Placement, _ order: MoveOrder) throws -> Job {
+        let destination = Placement(host: order.target, epoch: vm.epoch.next)
+        var next = try vm.after(.migrationGranted(destination))
+        next.wish += 1
+        var payload = JobPayload(
+            timeout: order.stopTimeout, destination: destination, migration: order.options,
+            arrivalCommand: CommandID(from: order.ids))
+        payload.drain = order.drain
+        let operation = Job.fresh(
+            .migrateOperation, for: next, at: source, payload: payload, by: order.principal, ids: order.ids, now: now)
+        next.operation = operation.id
+        _ = try replace(vm, with: next, by: order.principal)
+        return try enqueue(operation)
+    }
+
     /// Where the move leads, and what it is to carry.
     fileprivate func target(
         of request: MigrateRequest, for vm: VM, leaving source: Placement, _ policy: CapacityPolicy
@@ -95,13 +117,21 @@ extension Transaction {
         }
         // Nothing is to be copied where there is no disk, or where both hosts have it.
         options.copiesStorage = options.copiesStorage && hasDisk && target.facts?.pool != vm.pool
-        let types = [try host(source.host)?.facts?.hypervisor.domainType, target.facts?.hypervisor.domainType]
-        guard types[0] == types[1] || !request.isLive else {
-            throw Fault(
-                .conflict, .migrationImpossible,
-                "Host \(target.name) runs guests as '\(types[1] ?? "?")', and VM \(vm.name) runs as '\(types[0] ?? "?")'.",
-                hint: "Choose a host of the same kind, or move it with live: false.")
+        if request.isLive, let mismatch = Fault.mismatch(moving: vm, from: try host(source.host), to: target) {
+            throw mismatch
         }
         return (target, options)
+    }
+}
+
+extension Fault {
+    /// Why a live guest cannot go on at `target`; nil if it can.
+    static func mismatch(moving vm: VM, from source: Host?, to target: Host) -> Fault? {
+        let types = (source?.facts?.hypervisor.domainType, target.facts?.hypervisor.domainType)
+        guard types.0 != types.1 else { return nil }
+        return Fault(
+            .conflict, .migrationImpossible,
+            "Host \(target.name) runs guests as '\(types.1 ?? "?")', and VM \(vm.name) runs as '\(types.0 ?? "?")'.",
+            hint: "Choose a host of the same kind, or move it with live: false.")
     }
 }

@@ -40,42 +40,62 @@ extension VMService {
             if let earlier = try tx.remembered(caller) { return try tx.resolveJob(earlier, .operation) }
             let vm = try tx.resolveVM(reference)
             try caller.check(revision: vm.revision)
-            guard let placement = vm.state.placement, vm.state.label != .destroying else {
-                throw Fault.impossible("stopped", vm)
-            }
-            if vm.state.move != nil || vm.state.waiting == .movedAway {
-                try tx.checkIdle(vm)
-                throw Fault.impossible("stopped", vm)
-            }
-            try tx.check(request, against: placement, of: vm)
-            try tx.supersede(vm, withStop: request.mode)
-            let lost = try tx.reasonUnreachable(placement.host)
-            // No session of a deleted host ever wakes a job: its VMs wait for the fence alone.
-            if let lost, !request.isDeferrable || lost == .hostDeleted {
-                throw try tx.unreachable(placement.host, lost, "stop")
-            }
-
-            var next = try vm.after(.stopRequested)
-            if let lost { next = try next.after(.hostLost(lost)) }
-            next.wish += 1
-            let payload = JobPayload(
-                mode: request.mode, timeout: request.timeout, isDeferrable: request.isDeferrable)
-            let operation = Job.fresh(
-                .stopOperation, for: next, at: placement, payload: payload, by: caller.principal, ids: ids, now: tx.now)
-            next.operation = lost == nil ? operation.id : nil
-            let stored = try tx.replace(vm, with: next, by: caller.principal)
+            let operation = try tx.acceptStop(
+                of: vm, StopOrder(request: request, principal: caller.principal, ids: ids, settings: settings))
             try tx.remember(caller, resource: operation.id.rawValue)
-            guard lost != nil else { return try tx.enqueue(operation) }
-            try tx.leave(
-                .fresh(
-                    .stopVM, for: stored, at: placement, payload: payload, by: caller.principal, ids: ids, now: tx.now),
-                settings)
-            return try tx.enqueue(operation.ended(JobEnd(.succeeded, .deferred), at: tx.now))
+            return operation
         }
     }
 }
 
+/// A stop that is asked for, by whom, and as part of which drain.
+struct StopOrder {
+    let request: StopRequest
+    let principal: Principal
+    var drain: JobID?
+    let ids: any IDSource
+    let settings: ControlSettings
+
+    fileprivate var payload: JobPayload {
+        var payload = JobPayload(mode: request.mode, timeout: request.timeout, isDeferrable: request.isDeferrable)
+        payload.drain = drain
+        return payload
+    }
+
+    fileprivate func job(_ kind: JobKind, for vm: VM, at placement: Placement, now: Timestamp) -> Job {
+        .fresh(kind, for: vm, at: placement, payload: payload, by: principal, ids: ids, now: now)
+    }
+}
+
 extension Transaction {
+    /// Records that `vm` is to stop, and enqueues the operation; throws where that is not possible.
+    func acceptStop(of vm: VM, _ order: StopOrder) throws -> Job {
+        let request = order.request
+        guard let placement = vm.state.placement, vm.state.label != .destroying else {
+            throw Fault.impossible("stopped", vm)
+        }
+        if vm.state.move != nil || vm.state.waiting == .movedAway {
+            try checkIdle(vm)
+            throw Fault.impossible("stopped", vm)
+        }
+        try check(request, against: placement, of: vm)
+        try supersede(vm, withStop: request.mode)
+        let lost = try reasonUnreachable(placement.host)
+        // No session of a deleted host ever wakes a job: its VMs wait for the fence alone.
+        if let lost, !request.isDeferrable || lost == .hostDeleted {
+            throw try unreachable(placement.host, lost, "stop")
+        }
+        var next = try vm.after(.stopRequested)
+        if let lost { next = try next.after(.hostLost(lost)) }
+        next.wish += 1
+        let operation = order.job(.stopOperation, for: next, at: placement, now: now)
+        next.operation = lost == nil ? operation.id : nil
+        let stored = try replace(vm, with: next, by: order.principal)
+        guard lost != nil else { return try enqueue(operation) }
+        try leave(order.job(.stopVM, for: stored, at: placement, now: now), order.settings)
+        return try enqueue(operation.ended(JobEnd(.succeeded, .deferred), at: now))
+    }
+
     fileprivate func check(_ request: StopRequest, against placement: Placement, of vm: VM) throws {
         if let wanted = request.expectedHost, try resolveHost(wanted).id != placement.host {
             throw Fault(
@@ -96,8 +116,8 @@ extension Transaction {
         case .startOperation, .pauseOperation, .resumeOperation, .resetOperation, .rebootOperation: break
         case .stopOperation:
             guard mode > (job.payload.mode ?? .grace) else { return try checkIdle(vm) }
-        case .migrateOperation, .destroyOperation, .recoverOperation, .expungeOperation, .stopVM, .destroyVM,
-            .deleteVolume, .adoptVM:
+        case .migrateOperation, .destroyOperation, .recoverOperation, .expungeOperation, .maintainOperation, .stopVM,
+            .destroyVM, .deleteVolume, .adoptVM:
             return try checkIdle(vm)
         }
         try end(job, as: JobEnd(.superseded, .superseded))

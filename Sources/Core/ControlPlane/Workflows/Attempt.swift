@@ -4,6 +4,8 @@ import Domain
 enum Attempt: Sendable {
     /// The job's end is written, with the state that it belongs to.
     case ended
+    /// What follows is written: the job's end or its next attempt. It sends no command of its own.
+    case settled
     /// The job waits for another attempt.
     case again(Fault, Wait)
 

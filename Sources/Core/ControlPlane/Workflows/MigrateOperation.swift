@@ -7,6 +7,7 @@ import Domain
 /// comes of it than an arrival is found out by asking both hosts, and is written in one conditional change.
 struct MigrateOperation: Workflow {
     let context: Context
+    let turns: MoveTurns
 
     struct Order: Sendable {
         let vm: VM
@@ -18,6 +19,43 @@ struct MigrateOperation: Workflow {
     }
 
     func attempt(_ job: Job) async throws -> Attempt {
+        guard let drain = job.payload.drain else { return try await move(job) }
+        let hasTurn = try await takeTurn(job, drain)
+        defer { if hasTurn { turns.giveBack(job.host) } }
+        // A node that stops gives the job back as it is.
+        guard hasTurn || !Task.isCancelled else { return .again(.stopping, .host) }
+        return try await move(job)
+    }
+
+    /// Waits until few enough guests are moved from the host by its drain. False: the move is to be broken off, because
+    /// somebody asked for that or the drain has ended before the move's turn came; or the node stops.
+    private func takeTurn(_ job: Job, _ drain: JobID) async throws -> Bool {
+        while !Task.isCancelled {
+            let ticket = context.feed.ticket(.jobs)
+            let (isWanted, isDraining) = try await context.database.read { tx in
+                let isWanted = try tx.job(job.id).map { !$0.state.isEnded && $0.payload.isCancelRequested != true }
+                return (isWanted ?? false, try tx.job(drain).map { !$0.state.isEnded } ?? false)
+            }
+            guard isWanted else { return false }
+            guard isDraining || job.attempts > 1 else {
+                try await drop(job)
+                return false
+            }
+            if turns.take(job.host) { return true }
+            await context.feed.wait(past: ticket, atMost: context.settings.sweepInterval, context.time)
+        }
+        return false
+    }
+
+    private func drop(_ job: Job) async throws {
+        try await context.database.write("migrate.drop") { tx in
+            guard var next = try tx.job(job.id), !next.state.isEnded else { throw LeaseLost() }
+            next.payload.isCancelRequested = true
+            if try tx.replace(next, underLease: job.leaseToken) == nil { throw LeaseLost() }
+        }
+    }
+
+    private func move(_ job: Job) async throws -> Attempt {
         guard let order = try await order(for: job) else { return try await supersede(job) }
         guard let options = job.payload.migration else {
             return try await ColdMove(context: context, move: self).attempt(job, order)
@@ -303,5 +341,6 @@ extension Job {
 }
 
 extension Fault {
+    fileprivate static let stopping = Fault(.unavailable, .hostUnreachable, "The server stops before the move began.")
     static let cancelled = Fault(.conflict, .superseded, "The move was cancelled.")
 }

@@ -55,10 +55,13 @@ package struct Job: Hashable, Sendable {
     /// At most one unfinished job has this key.
     package var uniqueKey: String {
         switch kind.purpose {
-        case .operation: "operation/\(vm)"
+        case .operation: kind == .maintainOperation ? "maintain/\(host)" : "operation/\(vm)"
         case .gc: "\(kind.rawValue)/\(vm)/\(host)/\(epoch)"
         }
     }
+
+    /// The VM that it is about; nil for work on a whole host.
+    package var vmIfAny: VMID? { vm == .nobody ? nil : vm }
 
     package var placement: Placement { Placement(host: host, epoch: epoch) }
 
@@ -77,6 +80,7 @@ package enum JobKind: String, CaseIterable, Sendable, Codable {
     case destroyOperation = "operation.destroy"
     case recoverOperation = "operation.recover"
     case expungeOperation = "operation.expunge"
+    case maintainOperation = "operation.maintain"
     case stopVM = "stop-vm"
     case destroyVM = "destroy-vm"
     case adoptVM = "adopt-vm"
@@ -87,7 +91,7 @@ package enum JobKind: String, CaseIterable, Sendable, Codable {
     package var purpose: Purpose {
         switch self {
         case .startOperation, .stopOperation, .pauseOperation, .resumeOperation, .resetOperation, .rebootOperation,
-            .migrateOperation, .destroyOperation, .recoverOperation, .expungeOperation:
+            .migrateOperation, .destroyOperation, .recoverOperation, .expungeOperation, .maintainOperation:
             .operation
         case .stopVM, .destroyVM, .deleteVolume, .adoptVM: .gc
         }
@@ -106,6 +110,7 @@ package enum JobKind: String, CaseIterable, Sendable, Codable {
         case .destroyOperation: "destroy"
         case .recoverOperation: "recover"
         case .expungeOperation: "expunge"
+        case .maintainOperation: "maintain"
         case .stopVM: "stop-vm"
         case .destroyVM: "destroy-vm"
         case .adoptVM: "adopt-vm"
@@ -121,7 +126,7 @@ package enum JobKind: String, CaseIterable, Sendable, Codable {
         case .resetOperation: .reset
         case .rebootOperation: .reboot
         case .startOperation, .stopOperation, .migrateOperation, .destroyOperation, .recoverOperation,
-            .expungeOperation, .stopVM, .destroyVM, .deleteVolume, .adoptVM:
+            .expungeOperation, .maintainOperation, .stopVM, .destroyVM, .deleteVolume, .adoptVM:
             nil
         }
     }
@@ -166,6 +171,12 @@ package struct JobPayload: Hashable, Sendable, Codable {
     package var grantedEpoch: Epoch?
     /// How far the move has come, as the source's agent last told.
     package var progress: MigrationProgress?
+    /// The drain of a host that asked for this work.
+    package var drain: JobID?
+    /// Whether a drain stops the guests that it cannot move.
+    package var stopsImmovable: Bool?
+    /// How far a drain has come.
+    package var drained: DrainProgress?
 
     package init(
         mode: StopMode? = nil, timeout: Int? = nil, isDeferrable: Bool? = nil, removesDisk: Bool? = nil,
@@ -233,6 +244,8 @@ package enum JobOutcome: String, CaseIterable, Sendable, Codable {
     case migrated
     /// The domain was taken up where it was found.
     case adopted
+    /// No VM is placed on the host any more.
+    case drained
     /// The host could not do it now; a GC job will.
     case deferred
     /// The VM has moved on: the record was left alone.

@@ -6,8 +6,8 @@ struct HostCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "host", abstract: "The machines that VMs run on.",
         subcommands: [
-            Add.self, List.self, Show.self, Delete.self, Enable.self, Disable.self, Reconnect.self, Fence.self,
-            Token.self, Label.self, Orphans.self,
+            Add.self, List.self, Show.self, Delete.self, Enable.self, Disable.self, Maintain.self, Reconnect.self,
+            Fence.self, Token.self, Label.self, Orphans.self,
         ])
 
     struct Add: AsyncParsableCommand {

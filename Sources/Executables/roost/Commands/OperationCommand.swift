@@ -64,9 +64,16 @@ struct OperationCommand: AsyncParsableCommand {
             try await Session.run(connection, output) { session in
                 let operation = try await session.client.operation(operation.text)
                 // A VM that is gone has no name any more; its id stands for it then.
-                let name = try? await session.client.vm(operation.value.vm).value.name
-                let waiting = OperationWait(
-                    session: session, vm: name ?? operation.value.vm, seconds: timeout.value)
+                let name: String?
+                if let vm = operation.value.vm {
+                    name = try? await session.client.vm(vm).value.name
+                } else if let host = operation.value.host {
+                    name = try? await session.client.host(host).value.name
+                } else {
+                    name = nil
+                }
+                let subject = name ?? operation.value.vm ?? operation.value.host ?? operation.value.id
+                let waiting = OperationWait(session: session, subject: subject, seconds: timeout.value)
                 try await waiting.report(operation)
             }
         }
@@ -74,7 +81,7 @@ struct OperationCommand: AsyncParsableCommand {
 
     struct Cancel: AsyncParsableCommand {
         static let configuration = CommandConfiguration(
-            abstract: "Cancel an operation. One under way is refused, with what overtakes it.")
+            abstract: "Cancel a live move or a drain. Others are refused, with what overtakes them.")
 
         @Argument(help: "The operation's id.") var operation: Reference
         @OptionGroup var connection: ConnectionOptions

@@ -4,13 +4,23 @@ import APIContract
 /// Waits for operations, and says what came of them.
 struct OperationWait {
     let session: Session
-    /// The VM as the reader named it.
-    let vm: String
+    /// The VM, or the host for work on a whole host, as the reader named it.
+    let subject: String
     let seconds: Int
     var progress = Progress()
 
     /// How long the server may stay away, for a restart, before the wait is given up.
     private static let absenceMax = Duration.seconds(60)
+
+    init(session: Session, vm: String, seconds: Int) { self.init(session: session, subject: vm, seconds: seconds) }
+
+    init(session: Session, host: String, seconds: Int) { self.init(session: session, subject: host, seconds: seconds) }
+
+    init(session: Session, subject: String, seconds: Int) {
+        self.session = session
+        self.subject = subject
+        self.seconds = seconds
+    }
 
     /// Returns once the operation has ended, whatever its end.
     func end(of operation: Answer<OperationResource>) async throws -> Answer<OperationResource> {
@@ -45,7 +55,7 @@ struct OperationWait {
     /// Waits for the end, throws unless it is a good one, and prints what is true then.
     func report(_ operation: Answer<OperationResource>) async throws {
         let ended = try await end(of: operation)
-        try Self.check(ended.value, vm: vm)
+        try Self.check(ended.value, of: subject)
         let sentence = session.printer.isForPeople ? try await sentence(for: ended.value) : ""
         try session.printer.done(sentence, json: ended.text, name: ended.value.id)
     }
@@ -56,23 +66,26 @@ struct OperationWait {
     }
 
     /// Throws for an operation that ended without doing what was asked.
-    static func check(_ operation: OperationResource, vm: String) throws(CommandFailure) {
+    static func check(_ operation: OperationResource, of subject: String) throws(CommandFailure) {
+        let (what, why) =
+            operation.vm == nil
+            ? ("host", "the host is no longer in maintenance") : ("vm", "the VM had moved on, or a later request came")
         switch operation.state {
         case "failed":
             guard let problem = operation.error else {
                 throw CommandFailure(
-                    .refused, "The \(operation.kind) of \(vm) failed.",
+                    .refused, "The \(operation.kind) of \(subject) failed.",
                     hint: "'roost operation show \(operation.id)' shows what is known")
             }
             throw CommandFailure(.problem(problem))
         case "superseded":
             throw CommandFailure(
                 .conflict,
-                "The \(operation.kind) of \(vm) was superseded: the VM had moved on, or a later request came.",
-                hint: "'roost vm show \(vm)' shows how it is now")
+                "The \(operation.kind) of \(subject) was superseded: \(why).",
+                hint: "'roost \(what) show \(subject)' shows how it is now")
         case "cancelled":
             throw CommandFailure(
-                .refused, "The \(operation.kind) of \(vm) was cancelled.",
+                .refused, "The \(operation.kind) of \(subject) was cancelled.",
                 hint: "'roost operation show \(operation.id)' shows by what")
         default: return
         }
@@ -83,27 +96,28 @@ struct OperationWait {
         let host = names[operation.host]
         return switch operation.outcome {
         case "deferred": try await deferredSentence(operation, names)
-        case "started": "Started \(vm) on \(host)."
-        case "stopped": "Stopped \(vm)."
-        case "not-found": "\(vm) is stopped: \(host) has no domain of it."
+        case "started": "Started \(subject) on \(host)."
+        case "stopped": "Stopped \(subject)."
+        case "not-found": "\(subject) is stopped: \(host) has no domain of it."
         case "destroyed": await deletedSentence(operation)
-        case "recovered": "Recovered \(vm): it is stopped."
-        case "expunged": "Expunged \(vm): nothing is left of it."
-        case "host-deleted": "\(vm) is gone; what its host held of it stays there, for that host was deleted."
-        case "paused": "Paused \(vm)."
-        case "resumed": "Resumed \(vm)."
-        case "reset": "Reset \(vm)."
-        case "rebooted": "Rebooted \(vm)."
-        case "migrated": "Moved \(vm) to \(names[operation.destination])."
-        case let outcome: "The \(operation.kind) of \(vm) has ended: \(outcome ?? operation.state)."
+        case "recovered": "Recovered \(subject): it is stopped."
+        case "expunged": "Expunged \(subject): nothing is left of it."
+        case "host-deleted": "\(subject) is gone; what its host held of it stays there, for that host was deleted."
+        case "paused": "Paused \(subject)."
+        case "resumed": "Resumed \(subject)."
+        case "reset": "Reset \(subject)."
+        case "rebooted": "Rebooted \(subject)."
+        case "drained": "Drained \(subject): no VM is placed on it."
+        case "migrated": "Moved \(subject) to \(names[operation.destination])."
+        case let outcome: "The \(operation.kind) of \(subject) has ended: \(outcome ?? operation.state)."
         }
     }
 
     /// Says how the VM is now, since the GC job may be done before this is asked.
     private func deferredSentence(_ operation: OperationResource, _ names: NameBook) async throws -> String {
-        guard let now = try await present(operation) else { return "\(vm) is gone: nothing is left of it." }
+        guard let now = try await present(operation) else { return "\(subject) is gone: nothing is left of it." }
         let jobs = try await session.client.gcJobs(vm: operation.vm).items.filter { !$0.isEnded }
-        var text = "\(vm) is \(now.state)"
+        var text = "\(subject) is \(now.state)"
         if let waitingFor = now.waitingFor {
             text += " and waits for \(names[waitingFor.host]) (\(waitingFor.reason))"
         }
@@ -113,15 +127,15 @@ struct OperationWait {
 
     /// How long there is to think again.
     private func deletedSentence(_ operation: OperationResource) async -> String {
-        guard let now = try? await session.client.vm(operation.vm).value, let kept = now.expungeAt else {
-            return "Deleted \(vm)."
+        guard let now = try? await session.client.vm(operation.vm ?? subject).value, let kept = now.expungeAt else {
+            return "Deleted \(subject)."
         }
-        return "Deleted \(vm). Until \(kept) it can be recovered: 'roost vm recover \(now.id)'."
+        return "Deleted \(subject). Until \(kept) it can be recovered: 'roost vm recover \(now.id)'."
     }
 
     /// The VM as it is now; nil if its record is gone.
     private func present(_ operation: OperationResource) async throws(APIFailure) -> VMResource? {
-        do { return try await session.client.vm(operation.vm).value } catch {
+        do { return try await session.client.vm(operation.vm ?? subject).value } catch {
             guard case .problem(let problem) = error, problem.status == 404 else { throw error }
             return nil
         }
@@ -129,12 +143,15 @@ struct OperationWait {
 
     private func show(_ operation: OperationResource, after elapsed: Duration) {
         let doing = operation.transfer.map { "\($0.text)" } ?? operation.progress ?? operation.state
-        progress.show("\(operation.kind) \(vm): \(doing) (\(elapsed.components.seconds) s)")
+        progress.show("\(operation.kind) \(subject): \(doing) (\(elapsed.components.seconds) s)")
     }
 
     private func timedOut(_ operation: OperationResource) -> CommandFailure {
         CommandFailure(
-            .timedOut, "The \(operation.kind) of \(vm) did not end within \(seconds) s.", hint: Self.goesOn(operation))
+            .timedOut,
+            "The \(operation.kind) of \(subject) did not end within \(seconds) s"
+                + (operation.drain == nil ? "." : ": \(operation.progress ?? operation.state)"),
+            hint: Self.goesOn(operation))
     }
 
     private static func goesOn(_ operation: OperationResource) -> String {

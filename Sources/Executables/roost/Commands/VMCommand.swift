@@ -73,7 +73,7 @@ struct VMCommand: AsyncParsableCommand {
             let waiting = OperationWait(session: session, vm: name.text, seconds: wait.seconds.value)
             if wait.isImmediate { return try waiting.accepted(operation) }
             let ended = try await waiting.end(of: operation)
-            try OperationWait.check(ended.value, vm: name.text)
+            try OperationWait.check(ended.value, of: name.text)
             let names = await session.names([.hosts])
             try session.printer.done(
                 "Created \(name.text) and started it on \(names[ended.value.host]).",

@@ -73,6 +73,10 @@ extension OperationResource {
             (name: "outcome", value: outcome ?? ""), (name: "progress", value: progress ?? ""),
         ]
         if let destination { facts.append((name: "destination", value: names[destination])) }
+        if let drain {
+            facts.append((name: "left", value: "\(drain.departed) of \(drain.total)"))
+            facts += drain.vms.map { (name: "", value: $0.text(names)) }
+        }
         if let transfer { facts.append((name: "copied", value: transfer.text)) }
         if let error {
             facts.append((name: "error", value: "\(error.detail) (\(error.code))"))

@@ -1,0 +1,100 @@
+import APIContract
+import Foundation
+import Testing
+
+extension EndToEnd {
+    /// Hosts that are drained while their guests go on.
+    @Suite(.serialized) struct Maintenance {
+        private func ticks(of vm: VMResource, on host: String, _ bench: Bench) throws -> [Int] {
+            let path = "\(bench.directory)/\(host)/agent/console/\(vm.id).log"
+            guard let log = try? String(contentsOfFile: path, encoding: .utf8) else { return [] }
+            return log.split(whereSeparator: \.isNewline).compactMap { line in
+                line.hasPrefix("tick ") ? Int(line.dropFirst(5)) : nil
+            }
+        }
+
+        private func operation(_ id: String, _ bench: Bench) async throws -> OperationResource {
+            try await bench.roost("operation", "show", id, "-o", "json").json()
+        }
+
+        private func startDrain(_ bench: Bench) async throws -> String {
+            try await bench.roost("host", "maintain", "h1", "--no-wait").out
+                .trimmingCharacters(in: .whitespacesAndNewlines)
+        }
+
+        @Test func `a host is drained and its guests count on`() async throws {
+            let bench = try await EndToEnd.bench()
+            var guests: [VMResource] = []
+            for name in ["drain1", "drain2", "drain3"] { guests.append(try await bench.runningVM(name, on: "h1")) }
+            for guest in guests { try await bench.console(of: guest.name, says: "tick 1") }
+            let plan = try await bench.roost("host", "maintain", "h1", "--plan").out
+            let moving = plan.split(separator: "\n").filter { $0.contains("moves to h2") }
+            #expect(moving.count == 3, "\(plan)")
+            #expect(try await bench.host("h1").state == "enabled")
+            let said = try await bench.roost("host", "maintain", "h1").out
+            #expect(said == "Drained h1: no VM is placed on it.\n")
+            #expect(try await bench.host("h1").state == "maintenance")
+            #expect(try await bench.host("h1").allocated.memory == 0)
+            #expect(try await bench.domains(on: "h1").isEmpty)
+            for guest in guests {
+                let moved = try await bench.vm(guest.name)
+                #expect(moved.state == "running" && moved.epoch == 2)
+                let before = try ticks(of: guest, on: "h1", bench).max() ?? 0
+                try await until("\(guest.name) counts on", limit: 30) {
+                    try ticks(of: guest, on: "h2", bench).contains { $0 > before }
+                }
+                let counted = try ticks(of: guest, on: "h1", bench) + ticks(of: guest, on: "h2", bench)
+                #expect(counted.sorted() == Array(1...counted.count), "each number once, and none left out")
+            }
+            try await bench.roost("host", "enable", "h1")
+            for guest in guests { try await bench.roost("vm", "delete", guest.name) }
+        }
+
+        @Test func `R34 with nowhere to go a guest runs on, and the drain says why and can be cancelled`() async throws
+        {
+            let bench = try await EndToEnd.bench()
+            let vm = try await bench.runningVM("r34", on: "h1")
+            try await bench.roost("host", "maintain", "h2")
+            let drain = try await startDrain(bench)
+            try await until("it says why", limit: 20) {
+                try await operation(drain, bench).progress?.contains("r34: No host can take it.") ?? false
+            }
+            #expect(try await startDrain(bench) == drain)
+            #expect(try await bench.domains(on: "h1").contains(vm.id))
+            try await bench.roost("operation", "cancel", drain)
+            #expect(try await operation(drain, bench).state == "cancelled")
+            #expect(try await bench.host("h1").state == "maintenance")
+            let now = try await bench.vm("r34")
+            #expect(now.state == "running" && now.epoch == 1 && now.host == vm.host)
+            try await bench.roost("vm", "delete", "r34")
+            for host in ["h1", "h2"] { try await bench.roost("host", "enable", host) }
+        }
+
+        @Test func `a server that dies while it drains a host ends the drain after its restart`() async throws {
+            let bench = try await EndToEnd.bench()
+            var guests: [VMResource] = []
+            for name in ["crash1", "crash2", "crash3"] { guests.append(try await bench.runningVM(name, on: "h1")) }
+            for guest in guests { try await bench.console(of: guest.name, says: "tick 1") }
+            for guest in guests { try await bench("virsh", "h1", "migrate-setspeed", guest.id, "1") }
+            let drain = try await startDrain(bench)
+            try await until("two of them move", limit: 30) {
+                let moves = try await bench.roost("operation", "list", "--host", "h1", "-o", "json")
+                    .json(Page<OperationResource>.self).items
+                return moves.count { $0.kind == "migrate" && ($0.transfer?.bytesProcessed ?? 0) > 0 } == 2
+            }
+            try await bench("server", "kill")
+            try await bench.startServer()
+            for host in ["h1", "h2"] { try await bench.connected(host) }
+            for guest in guests { try? await bench("virsh", "h1", "migrate-setspeed", guest.id, "1000") }
+            try await until("the drain has ended", limit: 180) { try await operation(drain, bench).isEnded }
+            #expect(try await operation(drain, bench).outcome == "drained")
+            #expect(try await bench.domains(on: "h1").isEmpty)
+            for guest in guests {
+                #expect(try await bench.vm(guest.name).state == "running")
+                #expect(try await bench.domains(on: "h2").contains(guest.id))
+            }
+            try await bench.roost("host", "enable", "h1")
+            for guest in guests { try await bench.roost("vm", "delete", guest.name) }
+        }
+    }
+}
