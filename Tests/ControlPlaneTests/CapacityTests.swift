@@ -39,7 +39,7 @@ import Testing
         #expect(try await rig.hostService.host("a").allocated.cpus == 12)
         let first = try #require(accepted.first)
         let stop = try await rig.vms.stop(first, StopRequest(mode: .cold), by: caller)
-        _ = try await rig.jobs.wait(for: stop.id.rawValue, atMost: .seconds(10))
+        _ = try await rig.jobs.wait(for: stop.id.rawValue, atMost: .seconds(60))
         _ = try await rig.vms.create(NewVM(name: "wide", image: "tiny", cpus: 9, memory: 16), by: caller)
         let fault = await #expect(throws: Fault.self) { try await rig.vms.start("wide", on: "a", by: caller) }
         #expect(fault?.message == "The host has 8 CPUs; the VM needs 9.")

@@ -78,7 +78,7 @@ import Testing
         switch way {
         case .byHand, .byTime:
             let operation = try await rig.vms.destroy("v", isDeferrable: false, by: caller)
-            _ = try await rig.jobs.wait(for: operation.id.rawValue, atMost: .seconds(10))
+            _ = try await rig.jobs.wait(for: operation.id.rawValue, atMost: .seconds(60))
             _ = try await eventually("it may be given up") {
                 let now = rig.context.time.wall()
                 let kept = try await rig.vm().expungeAt

@@ -12,7 +12,7 @@ import Testing
     }
 
     private func ended(_ operation: Job, _ rig: Rig) async throws -> Job {
-        try await rig.jobs.wait(for: operation.id.rawValue, atMost: .seconds(10))
+        try await rig.jobs.wait(for: operation.id.rawValue, atMost: .seconds(60))
     }
 
     @Test func `a guest is paused, resumed and reset where it is`() async throws {

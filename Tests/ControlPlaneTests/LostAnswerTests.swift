@@ -62,7 +62,7 @@ import Testing
         rig.hosts.decideFate { _ in .loseCommand }
         let operation = try await rig.vms.stop(
             "v", StopRequest(mode: .force, isDeferrable: true), by: caller)
-        _ = try await rig.jobs.wait(for: operation.id.rawValue, atMost: .seconds(10))
+        _ = try await rig.jobs.wait(for: operation.id.rawValue, atMost: .seconds(60))
         #expect(try await rig.vm().state.label == .stopping)
         do {
             _ = try await rig.vms.start("v", on: "b", by: caller)
@@ -78,7 +78,7 @@ import Testing
         _ = try await rig.runningVM()
         rig.hosts.change(rigHostA) { $0.domains = [:] }
         let operation = try await rig.vms.stop("v", StopRequest(mode: .cold), by: caller)
-        let ended = try await rig.jobs.wait(for: operation.id.rawValue, atMost: .seconds(10))
+        let ended = try await rig.jobs.wait(for: operation.id.rawValue, atMost: .seconds(60))
         #expect(ended.outcome == .notFound)
         let vm = try await rig.vm()
         #expect(vm.state.label == .stopped)
@@ -95,7 +95,7 @@ import Testing
         let start = try await rig.vms.start("v", on: "a", by: caller)
         _ = try await eventually("the start is held") { rig.gates.isHolding("start.before-write") ? true : nil }
         let stop = try await rig.vms.stop("v", StopRequest(mode: .cold), by: caller)
-        _ = try await rig.jobs.wait(for: stop.id.rawValue, atMost: .seconds(10))
+        _ = try await rig.jobs.wait(for: stop.id.rawValue, atMost: .seconds(60))
         rig.gates.open("start.before-write")
         #expect(try await rig.jobs.operation(start.id.rawValue).outcome == .superseded)
         #expect(try await rig.vm().state == .stopped(.requested))

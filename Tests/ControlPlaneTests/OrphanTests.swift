@@ -133,7 +133,7 @@ import Testing
         #expect(try await rig.hostService.orphans(on: "a").isEmpty)
 
         let stop = try await rig.vms.stop("found", StopRequest(mode: .cold), by: caller)
-        #expect(try await rig.jobs.wait(for: stop.id.rawValue, atMost: .seconds(10)).outcome == .stopped)
+        #expect(try await rig.jobs.wait(for: stop.id.rawValue, atMost: .seconds(60)).outcome == .stopped)
         #expect(try await rig.start("found", on: "a").state == .running(Placement(host: rigHostA, epoch: Epoch(8))))
         #expect(
             await refusedAdoption(Adoption(name: "x", image: "debian"), in: rig)?.code == .invalidState)

@@ -84,7 +84,7 @@ import Testing
         #expect(try await rig.hostService.host("a").allocated.memory == 8192)
         let first = try #require(accepted.first)
         let stop = try await rig.vms.stop(first, StopRequest(mode: .cold), by: caller)
-        _ = try await rig.jobs.wait(for: stop.id.rawValue, atMost: .seconds(10))
+        _ = try await rig.jobs.wait(for: stop.id.rawValue, atMost: .seconds(60))
         #expect(try await rig.hostService.host("a").allocated.memory == 7168)
         let another = try #require(names.first { !accepted.contains($0) })
         _ = try await rig.vms.start(another, on: nil, by: caller)

@@ -18,7 +18,7 @@ import Testing
     }
 
     private func ended(_ operation: Job, _ rig: Rig) async throws -> Job {
-        try await rig.jobs.wait(for: operation.id.rawValue, atMost: .seconds(10))
+        try await rig.jobs.wait(for: operation.id.rawValue, atMost: .seconds(60))
     }
 
     private func code(_ body: () async throws -> Job) async throws -> FaultCode? {

@@ -43,6 +43,7 @@ final class RecordBench: Sendable {
                     epoch: state.placements.map(\.epoch).max() ?? Self.here.epoch,
                     lastPlacement: state.placement ?? Self.here, domainSeen: isSeen,
                     observed: isSeen ? Observation(session: 1, sequence: 10) : nil, operation: operation,
+                    expungeAt: state.label == .destroyed ? tx.now.adding(.seconds(3600)) : nil,
                     createdAt: tx.now, updatedAt: tx.now))
         }
     }

@@ -16,7 +16,7 @@ import Testing
 
     private func destroyed(_ rig: Rig, _ name: String = "v") async throws -> VM {
         let operation = try await rig.vms.destroy(name, isDeferrable: false, by: caller)
-        let ended = try await rig.jobs.wait(for: operation.id.rawValue, atMost: .seconds(10))
+        let ended = try await rig.jobs.wait(for: operation.id.rawValue, atMost: .seconds(60))
         #expect(ended.outcome == .destroyed)
         return try await rig.vms.vm(operation.vm.rawValue).vm
     }
@@ -55,7 +55,7 @@ import Testing
         try await rig.connect(rigHostA)
         let vm = try await rig.runningVM()
         let stop = try await rig.vms.stop("v", StopRequest(mode: .cold), by: caller)
-        _ = try await rig.jobs.wait(for: stop.id.rawValue, atMost: .seconds(10))
+        _ = try await rig.jobs.wait(for: stop.id.rawValue, atMost: .seconds(60))
         try await rig.cut(rigHostA)
         #expect(try await destroyed(rig).state == .destroyed)
         #expect(try await rig.gcJobs().isEmpty)
@@ -81,7 +81,7 @@ import Testing
         #expect(try await refusal { _ = try await rig.vms.recover("v", by: caller) }.code == .invalidState)
         _ = try await destroyed(rig)
         let expunge = try await rig.vms.expunge("v", by: caller)
-        _ = try await rig.jobs.wait(for: expunge.id.rawValue, atMost: .seconds(10))
+        _ = try await rig.jobs.wait(for: expunge.id.rawValue, atMost: .seconds(60))
         for reference in ["v", vm.id.rawValue] {
             #expect(try await refusal { _ = try await rig.vms.recover(reference, by: caller) }.code == .notFound)
         }

@@ -79,7 +79,7 @@ import Testing
         try await rig.connect(rigHostA)
         _ = try await rig.runningVM()
         let stop = try await rig.vms.stop("v", StopRequest(mode: .cold), by: caller("stop"))
-        _ = try await rig.jobs.wait(for: stop.id.rawValue, atMost: .seconds(10))
+        _ = try await rig.jobs.wait(for: stop.id.rawValue, atMost: .seconds(60))
         var settings = rig.context.settings
         settings.jobRetention = .milliseconds(-10)
         try await Retention(rig.context.replacing(settings: settings)).sweep()

@@ -116,7 +116,7 @@ struct Rig: Sendable {
 
     func start(_ name: String = "v", on host: String) async throws -> VM {
         let operation = try await vms.start(name, on: host, by: Self.operatorCaller)
-        _ = try await jobs.wait(for: operation.id.rawValue, atMost: .seconds(10))
+        _ = try await jobs.wait(for: operation.id.rawValue, atMost: .seconds(60))
         return try await vm(name)
     }
 

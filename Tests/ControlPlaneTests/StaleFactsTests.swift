@@ -52,7 +52,7 @@ import Testing
         _ = try await rig.runningVM()
         let early = rig.hosts.inventory(rigHostA)
         let stop = try await rig.vms.stop("v", StopRequest(mode: .cold), by: caller)
-        _ = try await rig.jobs.wait(for: stop.id.rawValue, atMost: .seconds(10))
+        _ = try await rig.jobs.wait(for: stop.id.rawValue, atMost: .seconds(60))
         try await rig.sessions.received(early, from: rigHostA, session: session(rig))
         let view = try await rig.vms.vm("v")
         #expect(view.vm.state == .stopped(.requested))
@@ -70,7 +70,7 @@ import Testing
         _ = try await eventually("the answer is held") { rig.gates.isHolding("start.before-write") ? true : nil }
         try await rig.cut(rigHostA)
         rig.gates.open("start.before-write")
-        _ = try await rig.jobs.wait(for: start.id.rawValue, atMost: .seconds(10))
+        _ = try await rig.jobs.wait(for: start.id.rawValue, atMost: .seconds(60))
         #expect(try await rig.vm().state.waiting == .hostDisconnected)
         try await rig.connect(rigHostA)
         #expect(try await rig.vm().state.label == .running)

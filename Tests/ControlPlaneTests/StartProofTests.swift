@@ -44,7 +44,7 @@ import Testing
         #expect(rig.hosts.host(rigHostA).domains.count == 1)
         await #expect(throws: Fault.self) { try await rig.vms.start("v", on: "b", by: caller) }
         over.set()
-        let ended = try await rig.jobs.wait(for: start.id.rawValue, atMost: .seconds(10))
+        let ended = try await rig.jobs.wait(for: start.id.rawValue, atMost: .seconds(60))
         #expect(ended.outcome == .started)
         #expect(try await rig.vm().state.label == .running)
     }
@@ -63,7 +63,7 @@ import Testing
         }
         #expect(try await rig.vm().state.label == .unknown)
         over.set()
-        #expect(try await rig.jobs.wait(for: start.id.rawValue, atMost: .seconds(10)).outcome == .started)
+        #expect(try await rig.jobs.wait(for: start.id.rawValue, atMost: .seconds(60)).outcome == .started)
     }
 
     @Test func `a start that was done and whose guest is gone since is not said to run`() async throws {
@@ -78,7 +78,7 @@ import Testing
         rig.hosts.decideFate { _ in .deliver }
         rig.hosts.change(rigHostA) { $0.domains = [:] }
         try await rig.connect(rigHostA)
-        let ended = try await rig.jobs.wait(for: start.id.rawValue, atMost: .seconds(10))
+        let ended = try await rig.jobs.wait(for: start.id.rawValue, atMost: .seconds(60))
         #expect(ended.outcome == .started)
         #expect(try await rig.vm().state == .stopped(.foundGone))
     }
@@ -95,7 +95,7 @@ import Testing
         let vm = try await rig.vm()
         let gone = DomainChange(vm: vm.id, epoch: Epoch(1), state: .gone(.guestShutdown), sequence: 99)
         try await rig.sessions.received(gone, from: rigHostA, session: rig.hosts.host(rigHostA).session)
-        let ended = try await rig.jobs.wait(for: start.id.rawValue, atMost: .seconds(10))
+        let ended = try await rig.jobs.wait(for: start.id.rawValue, atMost: .seconds(60))
         #expect(ended.outcome == .started)
         #expect(try await rig.vm().state == .stopped(.guestShutdown))
     }

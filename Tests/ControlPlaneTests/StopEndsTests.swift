@@ -15,7 +15,7 @@ import Testing
         _ = try await rig.vms.start("v", on: "a", by: caller)
         _ = try await eventually("the start is held") { rig.gates.isHolding("start.before-command") ? true : nil }
         let stop = try await rig.vms.stop("v", StopRequest(mode: .cold), by: caller)
-        let ended = try await rig.jobs.wait(for: stop.id.rawValue, atMost: .seconds(10))
+        let ended = try await rig.jobs.wait(for: stop.id.rawValue, atMost: .seconds(60))
         #expect(ended.outcome == .notFound)
         #expect(try await rig.vm().state.label == .stopped)
         rig.gates.open("start.before-command")

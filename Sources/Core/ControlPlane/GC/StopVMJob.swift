@@ -135,7 +135,8 @@ extension Transaction {
                 switch $0.kind {
                 case .destroyVM, .destroyOperation, .deleteVolume: $0.placement == job.placement
                 case .startOperation, .stopOperation, .pauseOperation, .resumeOperation, .resetOperation,
-                    .rebootOperation, .migrateOperation, .recoverOperation, .expungeOperation, .stopVM, .adoptVM:
+                    .rebootOperation, .migrateOperation, .recoverOperation, .expungeOperation, .stopVM, .adoptVM,
+                    .maintainOperation:
                     false
                 }
             }

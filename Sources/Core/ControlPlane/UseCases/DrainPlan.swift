@@ -57,7 +57,7 @@ package struct DrainPlan: Hashable, Sendable {
             case .stopping, .destroying, .unknown: return .waits(.unsettled(vm))
             case .starting, .pausing, .resuming, .rebooting: return .waits(.busy(vm))
             // Not placed anywhere: nothing of it is in the way.
-            case .created, .stopped, .crashed, .destroyed: return .leaves(to: nil)
+            case .created, .stopped, .crashed, .destroyed, .expunging: return .leaves(to: nil)
             }
             if vm.operation != nil { return .waits(.busy(vm)) }
             guard host.connection == .connected, host.libvirtAnswers else { return .waits(.silent(host)) }

@@ -229,7 +229,8 @@ package struct JobExplanation: Sendable {
         case .deleteVolume: !(vm?.isEnded(by: job) ?? false)
         case .stopVM, .adoptVM: true
         case .startOperation, .stopOperation, .pauseOperation, .resumeOperation, .resetOperation, .rebootOperation,
-            .migrateOperation, .destroyOperation, .recoverOperation, .expungeOperation:
+            .migrateOperation, .destroyOperation, .recoverOperation, .expungeOperation,
+            .maintainOperation:
             false
         }
     }

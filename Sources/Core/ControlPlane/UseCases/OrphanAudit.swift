@@ -102,7 +102,8 @@ extension Job {
         case .deleteVolume: true
         case .destroyVM: removesDisk
         case .stopVM, .adoptVM, .startOperation, .stopOperation, .pauseOperation, .resumeOperation, .resetOperation,
-            .rebootOperation, .migrateOperation, .destroyOperation, .recoverOperation, .expungeOperation:
+            .rebootOperation, .migrateOperation, .destroyOperation, .recoverOperation, .expungeOperation,
+            .maintainOperation:
             false
         }
     }
