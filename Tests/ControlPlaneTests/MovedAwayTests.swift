@@ -79,6 +79,19 @@ import Testing
         }
     }
 
+    @Test func `R01 seen in inventories alone, B's first: the same epoch elsewhere says that it was moved`()
+        async throws
+    {
+        try await rigWithEngine { rig, vm in
+            moveAway(vm, rig)
+            for host in [rigHostB, rigHostA] {
+                try await rig.sessions.received(
+                    rig.hosts.inventory(host), from: host, session: rig.hosts.host(host).session)
+            }
+            try await adopted(rig)
+        }
+    }
+
     @Test func `a fence of the host that it left says nothing of where it runs`() async throws {
         try await rigWithEngine { rig, vm in
             moveAway(vm, rig)

@@ -82,3 +82,24 @@ import Testing
         #expect(try await rig.vm().state.label == .running)
     }
 }
+
+@Suite struct CrashedStopTests {
+    @Test func `a stop takes note of a crash, and asks no host`() async throws {
+        let rig = try await Rig()
+        let engine = rig.startEngine()
+        defer { engine.cancel() }
+        try await rig.connect(rigHostA)
+        let vm = try await rig.runningVM()
+        rig.hosts.change(rigHostA) { $0.domains = [:] }
+        try await rig.sessions.received(
+            DomainChange(vm: vm.id, epoch: Epoch(1), state: .gone(.failed), sequence: 1000), from: rigHostA,
+            session: rig.hosts.host(rigHostA).session)
+        #expect(try await rig.vm().state == .crashed(.failed))
+        try await rig.cut(rigHostA)
+        let log = rig.hosts.log
+        let stop = try await rig.vms.stop("v", StopRequest(mode: .grace), by: Rig.operatorCaller)
+        #expect(stop.outcome == .stopped)
+        #expect(try await rig.vm().state == .stopped(.failed))
+        #expect(rig.hosts.log == log)
+    }
+}

@@ -3,8 +3,9 @@ import Domain
 /// Reports meet the records. Every decision is Domain's; this only finds the rows and writes.
 extension Transaction {
     /// Applies a whole inventory: each VM that is placed on the host is seen or gone, and each live domain that no placement
-    /// owns is put on record.
-    func reconcile(_ inventory: Inventory, of host: HostID, session: Int64, isReboot: Bool) throws {
+    /// owns is put on record. Returns the VMs whose domain was moved away from the host.
+    func reconcile(_ inventory: Inventory, of host: HostID, session: Int64, isReboot: Bool) throws -> [VMID] {
+        var movedAway: [VMID] = []
         let observation = Observation(session: session, sequence: inventory.sequence)
         let found = Dictionary(inventory.domains.map { ($0.vm, $0) }, uniquingKeysWith: { first, _ in first })
         let busy = Set(inventory.busy)
@@ -23,16 +24,18 @@ extension Transaction {
                     DomainReport(
                         vm: vm.id, epoch: placement.epoch, state: state, host: host, observation: observation,
                         isEvent: false))
+                if !state.isLive, try self.vm(vm.id)?.state.waiting == .movedAway { movedAway.append(vm.id) }
             }
         }
 
         // A list that libvirt did not give does not say that what was sighted is gone.
-        guard inventory.libvirtAnswered else { return }
+        guard inventory.libvirtAnswered else { return movedAway }
         let strangers = try inventory.domains.filter { domain in
             guard let vm = try vm(domain.vm) else { return domain.state.isLive }
             return vm.disowns(domain, on: host, observation)
         }
         try setSightings(strangers.map { sighting($0.vm, $0.epoch ?? .none, $0.state, on: host) }, on: host)
+        return movedAway
     }
 
     /// Applies a report of one domain.
@@ -45,7 +48,7 @@ extension Transaction {
             }
             return
         }
-        switch vm.decide(on: report) {
+        switch vm.decide(on: try withCause(report)) {
         case .advance(let event):
             var next = try vm.after(event)
             next.observed = report.observation
@@ -64,6 +67,17 @@ extension Transaction {
             try noteConflict(vm, report)
             try loseSight(of: vm, on: report.host, .outcomeUnknown)
         }
+    }
+
+    /// An inventory without a domain does not say how it left. Where another host shows one of the very same epoch, it was
+    /// moved there: an epoch's domain lives only once.
+    private func withCause(_ report: DomainReport) throws -> DomainReport {
+        guard report.state == .gone(.foundGone) else { return report }
+        let isElsewhere = try sightings(of: report.vm).contains { $0.epoch == report.epoch && $0.host != report.host }
+        guard isElsewhere else { return report }
+        return DomainReport(
+            vm: report.vm, epoch: report.epoch, state: .gone(.movedAway), host: report.host,
+            observation: report.observation, isEvent: report.isEvent)
     }
 
     /// Puts a live domain that no placement of `vm` owns on record, and tells of it once.

@@ -39,8 +39,9 @@ package struct HostSessionService: HostSessionObserver {
                 Event(
                     kind: "host.connected", host: host.id,
                     message: "Host \(host.name) is connected (session \(grant.session) with \(settings.node))."))
-            try tx.reconcile(hello.inventory, of: host.id, session: grant.session, isReboot: isReboot)
-            for sighting in try tx.sightings(on: host.id) { try tx.takeUp(sighting.vm, ids, settings) }
+            let movedAway = try tx.reconcile(
+                hello.inventory, of: host.id, session: grant.session, isReboot: isReboot)
+            for vm in try tx.sightings(on: host.id).map(\.vm) + movedAway { try tx.takeUp(vm, ids, settings) }
             _ = try tx.wakeJobs(on: host.id)
             try tx.wakeDrains()
         }
@@ -54,8 +55,8 @@ package struct HostSessionService: HostSessionObserver {
             let isReboot = host.note(inventory)
             host.lastSeenAt = tx.now
             _ = try tx.replace(host, atRevision: host.revision)
-            try tx.reconcile(inventory, of: host.id, session: session, isReboot: isReboot)
-            for sighting in try tx.sightings(on: host.id) { try tx.takeUp(sighting.vm, ids, settings) }
+            let movedAway = try tx.reconcile(inventory, of: host.id, session: session, isReboot: isReboot)
+            for vm in try tx.sightings(on: host.id).map(\.vm) + movedAway { try tx.takeUp(vm, ids, settings) }
             if isBack {
                 _ = try tx.wakeJobs(on: host.id)
                 try tx.wakeDrains()

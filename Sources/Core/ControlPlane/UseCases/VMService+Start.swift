@@ -98,7 +98,8 @@ extension Fault {
     static func impossible(_ verb: String, _ vm: VM) -> Fault {
         let possible =
             switch vm.state {
-            case .created, .stopped, .crashed: "It can be started or deleted."
+            case .created, .stopped: "It can be started or deleted."
+            case .crashed: "It can be started, stopped or deleted."
             case .running: "It can be paused, rebooted, reset, migrated, stopped or deleted."
             case .paused: "It can be resumed, migrated, stopped or deleted."
             case .migrating: "Its move can be cancelled: roost operation cancel \(vm.operation?.rawValue ?? "ID")."

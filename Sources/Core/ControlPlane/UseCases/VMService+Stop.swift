@@ -68,9 +68,21 @@ struct StopOrder {
 }
 
 extension Transaction {
+    /// A crashed VM has no domain: the wish takes note of the crash, and has succeeded with that.
+    private func noteStop(ofCrashed vm: VM, _ order: StopOrder) throws -> Job {
+        try checkIdle(vm)
+        var next = try vm.after(.stopRequested)
+        next.wish += 1
+        let stored = try replace(vm, with: next, by: order.principal)
+        let placement = vm.lastPlacement ?? Placement(host: .nowhere, epoch: vm.epoch)
+        let operation = order.job(.stopOperation, for: stored, at: placement, now: now)
+        return try enqueue(operation.ended(JobEnd(.succeeded, .stopped), at: now))
+    }
+
     /// Records that `vm` is to stop, and enqueues the operation; throws where that is not possible.
     func acceptStop(of vm: VM, _ order: StopOrder) throws -> Job {
         let request = order.request
+        if case .crashed = vm.state { return try noteStop(ofCrashed: vm, order) }
         guard let placement = vm.state.placement, vm.state.label != .destroying else {
             throw Fault.impossible("stopped", vm)
         }

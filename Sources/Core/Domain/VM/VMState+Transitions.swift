@@ -22,6 +22,8 @@ extension VMState {
         case .startGranted(let placement): .starting(placement)
         case .destroyRequested: .destroying(nil, waiting: nil)
         case .adopted(let placement): .running(placement)
+        // Nothing runs; the wish takes note of the crash.
+        case .stopRequested where label == .crashed: .stopped(cause ?? .failed)
         case .started, .startRefused, .stopRequested, .stopGivenUp, .controlRequested, .controlled, .controlGivenUp,
             .stopped, .seen, .gone, .hostLost, .hostAnswers, .fenced, .destroyed, .migrationGranted, .migrationSettled,
             .destinationLost, .destinationAnswers, .destinationFenced, .writtenOff, .recovered, .expungeRequested:
