@@ -117,7 +117,7 @@ struct RandomOracle: Sendable {
         let vms = list.filter { !settled.contains($0.state) || $0.operation != nil }
             .map { "\($0.name) \($0.id) is \($0.state), operation \($0.operation ?? "none")" }
         let operations = try await api.all("/operations", of: OperationResource.self).filter { !$0.isEnded }
-            .map { "operation \($0.id) \($0.kind) of \($0.vm) is \($0.state)" }
+            .map { "operation \($0.id) \($0.kind) of \($0.vm ?? "no VM") is \($0.state)" }
         let jobs = try await api.all("/gc-jobs", of: GCJobResource.self).filter { $0.endedAt == nil }
             .map { "GC job \($0.id) \($0.kind) of \($0.vm) on \($0.host) is \($0.state): \($0.lastError ?? "")" }
         return vms + operations + jobs

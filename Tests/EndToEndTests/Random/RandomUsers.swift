@@ -124,7 +124,7 @@ struct RandomUsers: Sendable {
                 journal.accepted(operation.id)
                 journal.count("accepted")
                 let end = operation.error.map { " \($0.code)" } ?? ""
-                journal.note("\(what): \(operation.id) of \(operation.vm) \(operation.state)\(end)")
+                journal.note("\(what): \(operation.id) of \(operation.vm ?? "no VM") \(operation.state)\(end)")
             } else {
                 journal.note("\(what): accepted")
             }
