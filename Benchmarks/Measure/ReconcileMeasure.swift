@@ -35,7 +35,10 @@ struct ReconcileMeasure: AsyncParsableCommand {
             database: store, sessions: NoSessions(), time: SystemTime(), ids: SystemIDs(), random: SystemRandom(),
             faults: NoFaultPoints(), feed: CommitFeed(), settings: ControlSettings(node: "measure"), logger: logger)
         let host = HostID(from: SystemIDs())
-        let machines = try await Self.makeMachines(domains, on: host, in: store)
+        try await store.write("measure.host") { tx in
+            try tx.insert(Host(id: host, name: "h", createdAt: tx.now, updatedAt: tx.now))
+        }
+        let machines = try await store.insertRunningVMs(domains, on: host)
         var samples = Samples()
         for round in 0...rounds {
             let took = try await Self.comeBack(host, with: machines, sequence: Int64(round), context)
@@ -46,24 +49,6 @@ struct ReconcileMeasure: AsyncParsableCommand {
             value: "\(samples.median.tenths) ms (\(samples.range))", limit: "<= \(limit.tenths) ms",
             isMet: samples.median <= limit
         ).print()
-    }
-
-    /// Running VMs on `host`, which is not connected.
-    private static func makeMachines(_ count: Int, on host: HostID, in store: SQLiteDatabase) async throws -> [VM] {
-        let (ids, time) = (SystemIDs(), SystemTime().wall())
-        let placement = Placement(host: host, epoch: Epoch(1))
-        let image = ImageID(from: ids)
-        let machines = (0..<count).map { number in
-            VM(
-                id: VMID(from: ids), name: "vm\(number)", image: image, cpus: 1, memory: 512,
-                state: .running(placement), epoch: placement.epoch, lastPlacement: placement, domainSeen: true,
-                createdAt: time, updatedAt: time)
-        }
-        try await store.write("measure.insert") { tx in
-            try tx.insert(Host(id: host, name: "h", createdAt: tx.now, updatedAt: tx.now))
-            for machine in machines { try tx.insert(machine) }
-        }
-        return machines
     }
 
     /// The session is lost, so that every VM is unknown; then the host says hello, and every VM runs.

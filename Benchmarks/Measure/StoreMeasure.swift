@@ -35,7 +35,7 @@ struct StoreMeasure: AsyncParsableCommand {
             logger: Logger(label: "measure"),
             onCommit: { _, _ in })
         defer { store.close() }
-        let machines = try await Self.makeMachines(writers, in: store)
+        let machines = try await store.insertRunningVMs(writers, on: HostID(from: SystemIDs()))
         var rates = (bare: [Double](), store: [Double](), ratio: [Double]())
         let before = store.commitCounts
         for turn in 1...turns {
@@ -59,24 +59,6 @@ struct StoreMeasure: AsyncParsableCommand {
             name: "state changes for each bare commit", value: ratio.tenths, limit: ">= \(limit.tenths)",
             isMet: ratio >= limit
         ).print()
-    }
-
-    /// Running VMs, one for each writer.
-    private static func makeMachines(_ count: Int, in store: SQLiteDatabase) async throws -> [VM] {
-        let ids = SystemIDs()
-        let placement = Placement(host: HostID(from: ids), epoch: Epoch(1))
-        let image = ImageID(from: ids)
-        let time = SystemTime().wall()
-        let machines = (0..<count).map { number in
-            VM(
-                id: VMID(from: ids), name: "vm\(number)", image: image, cpus: 1, memory: 512,
-                state: .running(placement), epoch: placement.epoch, lastPlacement: placement, domainSeen: true,
-                createdAt: time, updatedAt: time)
-        }
-        try await store.write("measure.insert") { tx in
-            for machine in machines { try tx.insert(machine) }
-        }
-        return machines
     }
 
     private static func rate(of bare: BareSQLite, for time: Duration) throws -> Double {

@@ -52,11 +52,9 @@ struct AdoptVMJob: Workflow {
     }
 
     private func supersede(_ job: Job) async throws -> Attempt {
-        try await context.database.write("gc-adopt.superseded") { tx in
-            try tx.end(job, underLease: job.leaseToken, as: JobEnd(.superseded, .superseded))
-        }
+        let end = try await context.supersede(job, "gc-adopt.superseded")
         await context.inspect(job.host)
-        return .ended
+        return end
     }
 }
 

@@ -22,7 +22,7 @@ struct DeleteVolumeJob: Workflow {
         case .remove: break
         case .wait(let fault): return try await putOff(job, fault, .host)
         case .hostDeleted: return try await abandon(job)
-        case .superseded: return try await supersede(job)
+        case .superseded: return try await context.supersede(job, "gc-delete-volume.superseded")
         }
         await context.faults.reach("gc-delete-volume.before-command")
         let command = DestroyVMCommand(vm: job.vm, epoch: job.epoch, removesDisk: true)
@@ -88,7 +88,8 @@ struct DeleteVolumeJob: Workflow {
     /// ends with it: then what is there is shown as an orphan.
     private func yield(_ job: Job, _ fault: Fault) async throws -> Attempt {
         let isNeeded = try await context.database.read { tx in try tx.vm(job.vm)?.isEnded(by: job) ?? false }
-        return isNeeded ? try await putOff(job, fault, .backoff) : try await supersede(job)
+        return isNeeded
+            ? try await putOff(job, fault, .backoff) : try await context.supersede(job, "gc-delete-volume.superseded")
     }
 
     private func abandon(_ job: Job) async throws -> Attempt {
@@ -99,13 +100,6 @@ struct DeleteVolumeJob: Workflow {
             }
             try tx.abandonWork(of: job, settings)
             try tx.end(job, underLease: job.leaseToken, as: JobEnd(.cancelled, .hostDeleted))
-        }
-        return .ended
-    }
-
-    private func supersede(_ job: Job) async throws -> Attempt {
-        try await context.database.write("gc-delete-volume.superseded") { tx in
-            try tx.end(job, underLease: job.leaseToken, as: JobEnd(.superseded, .superseded))
         }
         return .ended
     }

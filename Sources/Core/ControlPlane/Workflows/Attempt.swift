@@ -28,6 +28,15 @@ protocol Workflow: Sendable {
 extension Context {
     func driver(of host: HostID) -> KVMHost { KVMHost(id: host, sessions: sessions, settings: settings) }
 
+    /// Ends `job`, as its worker, because the VM has moved on; the record names it no more as the operation under way.
+    func supersede(_ job: Job, _ label: String) async throws -> Attempt {
+        try await database.write(label) { tx in
+            try tx.release(tx.vm(job.vm), from: job)
+            try tx.end(job, underLease: job.leaseToken, as: JobEnd(.superseded, .superseded))
+        }
+        return .ended
+    }
+
     /// Asks `host` for a fresh inventory and applies it; nil, and nothing changes, without an answer.
     @discardableResult
     func inspect(_ host: HostID) async -> Inventory? {

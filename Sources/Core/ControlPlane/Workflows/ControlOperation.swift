@@ -7,7 +7,9 @@ struct ControlOperation: Workflow {
     let control: GuestControl
 
     func attempt(_ job: Job) async throws -> Attempt {
-        guard let session = try await sessionIfWanted(job) else { return try await supersede(job) }
+        guard let session = try await sessionIfWanted(job) else {
+            return try await context.supersede(job, "\(control.rawValue).superseded")
+        }
         guard job.attempts == 1 else { return try await findOut(job) }
         await context.faults.reach("\(control.rawValue).before-command")
         let command = ControlVMCommand(
@@ -79,13 +81,5 @@ struct ControlOperation: Workflow {
 
     private func loseSight(_ job: Job) async throws {
         try await context.database.write("\(control.rawValue).unknown") { tx in try tx.loseSight(ofPlacementOf: job) }
-    }
-
-    private func supersede(_ job: Job) async throws -> Attempt {
-        try await context.database.write("\(control.rawValue).superseded") { tx in
-            try tx.release(tx.vm(job.vm), from: job)
-            try tx.end(job, underLease: job.leaseToken, as: JobEnd(.superseded, .superseded))
-        }
-        return .ended
     }
 }

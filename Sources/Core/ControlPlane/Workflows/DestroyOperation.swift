@@ -22,7 +22,7 @@ struct DestroyOperation: Workflow {
             try await DestroyVM.finish(job, in: context)
             return .ended
         case .follow: return try await ExpungeOperation(context: context).attempt(job)
-        case .superseded: return try await supersede(job)
+        case .superseded: return try await context.supersede(job, "destroy.superseded")
         }
         await context.faults.reach("destroy.before-command")
         let end = await context.driver(of: job.host).destroy(command, as: job.command)
@@ -52,14 +52,6 @@ struct DestroyOperation: Workflow {
                 return .superseded
             }
         }
-    }
-
-    private func supersede(_ job: Job) async throws -> Attempt {
-        try await context.database.write("destroy.superseded") { tx in
-            try tx.release(tx.vm(job.vm), from: job)
-            try tx.end(job, underLease: job.leaseToken, as: JobEnd(.superseded, .superseded))
-        }
-        return .ended
     }
 
     /// The host cannot do it now, or whether it did is not known. Without a domain only leftovers remain, and they never

@@ -56,7 +56,9 @@ struct MigrateOperation: Workflow {
     }
 
     private func move(_ job: Job) async throws -> Attempt {
-        guard let order = try await order(for: job) else { return try await supersede(job) }
+        guard let order = try await order(for: job) else {
+            return try await context.supersede(job, "migrate.superseded")
+        }
         guard let options = job.payload.migration else {
             return try await ColdMove(context: context, move: self).attempt(job, order)
         }
@@ -126,10 +128,8 @@ struct MigrateOperation: Workflow {
 
     private func prepare(_ job: Job, _ order: Order, _ options: MigrationOptions) async -> Preparation {
         await context.faults.reach("migrate.before-prepare")
-        let image = order.image
         let command = PrepareMigrationCommand(
-            vm: job.vm, epoch: order.destination.epoch, source: job.host,
-            image: ImageSource(id: image.id, kind: image.kind, commandLine: image.commandLine, files: image.files),
+            vm: job.vm, epoch: order.destination.epoch, source: job.host, image: ImageSource(order.image),
             copiesStorage: options.copiesStorage)
         let end = await context.driver(of: order.destination.host).prepare(command, as: job.arrivalCommand)
         await context.faults.reach("migrate.prepared")
@@ -281,14 +281,6 @@ struct MigrateOperation: Workflow {
             }
             try tx.loseSight(of: vm, on: placement.host, tx.reasonUnreachable(placement.host) ?? .outcomeUnknown)
         }
-    }
-
-    private func supersede(_ job: Job) async throws -> Attempt {
-        try await context.database.write("migrate.superseded") { tx in
-            try tx.release(tx.vm(job.vm), from: job)
-            try tx.end(job, underLease: job.leaseToken, as: JobEnd(.superseded, .superseded))
-        }
-        return .ended
     }
 }
 

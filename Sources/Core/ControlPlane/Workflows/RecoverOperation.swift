@@ -6,10 +6,6 @@ struct RecoverOperation: Workflow {
     let context: Context
 
     func attempt(_ job: Job) async throws -> Attempt {
-        try await context.database.write("recover.superseded") { tx in
-            try tx.release(tx.vm(job.vm), from: job)
-            try tx.end(job, underLease: job.leaseToken, as: JobEnd(.superseded, .superseded))
-        }
-        return .ended
+        try await context.supersede(job, "recover.superseded")
     }
 }

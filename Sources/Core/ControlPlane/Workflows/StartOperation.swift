@@ -56,8 +56,7 @@ struct StartOperation: Workflow {
             else { return nil }
             let command = StartVMCommand(
                 vm: vm.id, epoch: job.epoch, name: vm.name, cpus: vm.cpus, memory: vm.memory,
-                image: ImageSource(
-                    id: image.id, kind: image.kind, commandLine: image.commandLine, files: image.files))
+                image: ImageSource(image))
             return Order(command: command, session: try tx.session(of: job))
         }
     }

@@ -5,7 +5,9 @@ struct StopOperation: Workflow {
     let context: Context
 
     func attempt(_ job: Job) async throws -> Attempt {
-        guard let session = try await sessionIfWanted(job) else { return try await supersede(job) }
+        guard let session = try await sessionIfWanted(job) else {
+            return try await context.supersede(job, "stop.superseded")
+        }
         if let settled = try await settleIfLate(job, session) { return settled }
         await context.faults.reach("stop.before-command")
         let message = StopVMOnHypervisor(
@@ -147,14 +149,6 @@ struct StopOperation: Workflow {
             try tx.end(job, underLease: job.leaseToken, as: JobEnd(.succeeded, .stopped))
             return .ended
         }
-    }
-
-    private func supersede(_ job: Job) async throws -> Attempt {
-        try await context.database.write("stop.superseded") { tx in
-            try tx.release(tx.vm(job.vm), from: job)
-            try tx.end(job, underLease: job.leaseToken, as: JobEnd(.superseded, .superseded))
-        }
-        return .ended
     }
 }
 

@@ -81,6 +81,10 @@ package struct ImageSource: Hashable, Sendable {
         self.commandLine = commandLine
         self.files = files
     }
+
+    package init(_ image: Image) {
+        self.init(id: image.id, kind: image.kind, commandLine: image.commandLine, files: image.files)
+    }
 }
 
 /// Stops the domain of `epoch` and of no other.
