@@ -23,7 +23,7 @@ private let placed: [VMState] = [
     // MARK: 16 to 20: a VM that moves
 
     /// Nova skips it, oVirt tries again, ZStack says Running on A. Roost: A is confirmed, and nothing is decided by that.
-    @Test(arguments: [DomainState.running, .paused, .moving])
+    @Test(arguments: [DomainState.running, .paused, .starting, .moving])
     func `16 migrating x A has it: migrating`(shown: DomainState) async throws {
         let bench = try await RecordBench(migrating(sourceLost: .hostDisconnected), isUnderWay: true)
         try await bench.inventory(rigHostA, .domain(5, shown))
@@ -33,7 +33,7 @@ private let placed: [VMState] = [
     }
 
     /// oVirt and ZStack make B the owner at once. Roost: only the operation commits, once it has asked both.
-    @Test(arguments: [DomainState.running, .paused, .moving])
+    @Test(arguments: [DomainState.running, .paused, .starting, .moving])
     func `17 migrating x B has it: migrating`(shown: DomainState) async throws {
         let bench = try await RecordBench(migrating(destinationLost: .hostDisconnected), isUnderWay: true)
         try await bench.inventory(rigHostB, .domain(6, shown))

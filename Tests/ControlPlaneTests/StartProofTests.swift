@@ -49,13 +49,18 @@ import Testing
         #expect(try await rig.vm().state.label == .running)
     }
 
-    @Test func `an agent's own failure in a first start proves nothing`() async throws {
+    @Test(arguments: [
+        Fault(.bug, .internalError, "The agent's own disk failed."),
+        Fault(.unavailable, .outcomeUnknown, "libvirt has begun to start the domain, and does not come to an end."),
+    ])
+    func `an agent's own failure in a first start, or its libvirt's in the middle of it, proves nothing`(
+        broken: Fault
+    ) async throws {
         let rig = try await Rig()
         let engine = rig.startEngine()
         defer { engine.cancel() }
         try await connected(rig)
         let over = Flag()
-        let broken = Fault(.bug, .internalError, "The agent's own disk failed.")
         rig.hosts.decideFate { _ in over.isSet ? .deliver : .reject(broken) }
         let start = try await rig.vms.start("v", on: "a", by: caller)
         _ = try await eventually("it is tried again") {

@@ -16,7 +16,8 @@ import Testing
         ]
         let listed = [
             ("nothing", nil), ("running 4", domain(4)), ("running 5", domain(5)), ("paused 5", domain(5, .paused)),
-            ("moving 5", domain(5, .moving)), ("running 6", domain(6)), ("running 7", domain(7)),
+            ("starting 5", domain(5, .starting)), ("moving 5", domain(5, .moving)), ("running 6", domain(6)),
+            ("running 7", domain(7)),
             ("running ?", domain(nil)),
         ]
         for (name, domain) in listed {

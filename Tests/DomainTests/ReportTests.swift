@@ -16,7 +16,8 @@ import Testing
 
     @Test func `the table of records and reports is the golden one`() throws {
         let domains: [(String, DomainState)] = [
-            ("running", .running), ("paused", .paused), ("moving", .moving), ("gone", .gone(.foundGone)),
+            ("running", .running), ("paused", .paused), ("starting", .starting), ("moving", .moving),
+            ("gone", .gone(.foundGone)),
             ("crashed", .gone(.failed)),
             ("moved", .gone(.movedAway)),
         ]
@@ -95,7 +96,7 @@ import Testing
 
     @Test func `a live domain with an epoch that was never granted puts the record in doubt, be it told or listed`() {
         for state in allStates {
-            for domain in [DomainState.running, .paused, .moving] {
+            for domain in [DomainState.running, .paused, .starting, .moving] {
                 let record = vm(in: state)
                 let epoch = record.epoch.next
                 for host in [hostA, hostB] {

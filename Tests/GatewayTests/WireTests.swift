@@ -60,7 +60,7 @@ import Testing
     }
 
     @Test func `every domain state survives the wire`() throws {
-        let states = [DomainState.running, .paused, .moving] + StopCause.allCases.map(DomainState.gone)
+        let states = [DomainState.running, .paused, .starting, .moving] + StopCause.allCases.map(DomainState.gone)
         for state in states { #expect(try DomainState(reading: WireDomainState(state)) == state) }
         let inventory = Inventory(
             bootID: "b", libvirtAnswered: false,

@@ -135,6 +135,48 @@ import Testing
         #expect(host.with { $0.started.count } == 1)
     }
 
+    @Test
+    func `a start that libvirt broke off in the middle is not called started, and ends once libvirt has ended it`()
+        async throws
+    {
+        let host = host
+        host.with { $0.starts = [.isSilent] }
+        host.time.plan(after: .milliseconds(100)) {
+            host.with { $0.domains[someVM] = FakeHost.Domain(epoch: now, state: .starting) }
+        }
+        let agent = host.agent()
+        let outcome = try await agent.execute(start(), id: first)
+        #expect(outcome.rejection == .outcomeUnknown)
+        #expect(host.time.monotonic() > .seconds(10))
+        // Nor by an agent that finds it after a restart.
+        let restarted = host.agent()
+        #expect(try await restarted.execute(start(), id: first).rejection == .outcomeUnknown)
+        host.with { $0.domains[someVM]?.state = .running }
+        #expect(try await restarted.execute(start(), id: first).effect == .started)
+        #expect(host.with { $0.started.isEmpty })
+    }
+
+    @Test func `a stop gets past a start that libvirt broke off`() async throws {
+        let host = host
+        host.with { $0.domains[someVM] = FakeHost.Domain(epoch: now, state: .starting) }
+        let agent = host.agent()
+        host.gates.close("libvirt.domain")
+        async let starting = agent.execute(start(), id: first)
+        let isHeld = await eventually { host.gates.held("libvirt.domain") == 1 }
+        #expect(isHeld)
+        host.gates.close("agent-stop.received")
+        async let stopping = agent.execute(stop(.cold), id: second)
+        let isThere = await eventually { host.gates.held("agent-stop.received") == 1 }
+        #expect(isThere)
+        host.gates.open("libvirt.domain")
+        let unsettled = try await starting
+        #expect(unsettled.rejection == .outcomeUnknown)
+        host.gates.open("agent-stop.received")
+        let stopped = try await stopping
+        #expect(stopped.effect == .stopped)
+        #expect(host.time.monotonic() < .seconds(10))
+    }
+
     @Test func `a start waits while the epoch of what it made cannot be read`() async throws {
         host.with { $0.starts = [.isSilentAndWorks(after: .zero)] }
         host.gates.close("agent-start.before-libvirt")

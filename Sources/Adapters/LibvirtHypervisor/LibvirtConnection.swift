@@ -160,6 +160,7 @@ final class LibvirtConnection: @unchecked Sendable {
         switch state {
         case VIR_DOMAIN_SHUTOFF.rawValue: nil
         case VIR_DOMAIN_PAUSED.rawValue where movingReasons.contains(reason): .moving
+        case VIR_DOMAIN_PAUSED.rawValue where reason == VIR_DOMAIN_PAUSED_STARTING_UP.rawValue: .starting
         // A crashed domain that is still active is kept by libvirt with its CPUs halted.
         case VIR_DOMAIN_PAUSED.rawValue, VIR_DOMAIN_PMSUSPENDED.rawValue, VIR_DOMAIN_CRASHED.rawValue: .paused
         default: .running

@@ -90,6 +90,7 @@ extension WireDomainState {
         switch state {
         case .running: kind = .running
         case .paused: kind = .paused
+        case .starting: kind = .starting
         case .moving: kind = .moving
         case .gone(let cause):
             kind = .gone
@@ -103,6 +104,7 @@ extension DomainState {
         switch wire.kind {
         case .running: self = .running
         case .paused: self = .paused
+        case .starting: self = .starting
         case .moving: self = .moving
         case .gone: self = .gone(try StopCause(reading: wire.cause))
         case .unspecified, .UNRECOGNIZED: throw UnreadableMessage("domain state \(wire.kind.rawValue)")

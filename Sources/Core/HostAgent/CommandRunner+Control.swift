@@ -70,16 +70,6 @@ extension CommandRunner {
                     hint: "Look at the guest, and ask again if need be."))
         }
     }
-
-    private func domainOnceVisible(_ vm: VMID) async throws(CancellationError) -> ObservedDomain? {
-        while true {
-            do throws(HypervisorError) { return try await hypervisor.domain(of: vm) } catch {
-                logger.warning(
-                    "libvirt does not answer; a command waits for it", metadata: ["vm": "\(vm)", "error": "\(error)"])
-            }
-            try await pause(retryInterval)
-        }
-    }
 }
 
 extension BegunCommand.Kind {

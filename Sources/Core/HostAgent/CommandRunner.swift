@@ -29,6 +29,8 @@ struct CommandRunner: Sendable {
     let pressInterval: Duration = .seconds(5)
     let pollInterval: Duration = .milliseconds(100)
     let retryInterval: Duration = .milliseconds(500)
+    /// How long libvirt may show a domain as starting before its start is answered as unknown.
+    let startLimit: Duration = .seconds(15)
 
     /// One run of one command.
     struct Run {
@@ -62,6 +64,8 @@ struct CommandRunner: Sendable {
             }
         } catch let error as CancellationError {
             throw error
+        } catch let error as StillStarting {
+            return .rejected(error.fault)
         } catch let error as HypervisorError {
             outcome = .rejected(error.fault)
             // A stop or a destroy may be sent again under its id once libvirt answers. A rejected start is over for the
@@ -89,8 +93,12 @@ struct CommandRunner: Sendable {
         let run = Run(id: id, isResumed: true, sequence: nextSequence())
         var outcome = CommandOutcome.rejected(fault)
         // Of a start a rejection says that there is no domain.
-        if case .start = command, try await verdictOnceClear(command.vm, command.epoch) == .match {
-            outcome = run.done(.started)
+        if case .start = command {
+            switch try await verdictOnceClear(command.vm, command.epoch) {
+            case .success(.match): outcome = run.done(.started)
+            case .success(.absent), .success(.other), .success(.unreadable): break
+            case .failure(let error): return .rejected(error.fault)
+            }
         }
         record(outcome, of: id)
         return outcome
@@ -106,7 +114,7 @@ struct CommandRunner: Sendable {
     // MARK: Start
 
     private func run(_ start: StartVMCommand, _ run: Run) async throws -> CommandOutcome {
-        switch try await firstVerdict(start.vm, start.epoch, run, isStart: true) {
+        switch try await firstVerdict(of: start, run) {
         case .match: return run.done(.started)
         case .other(let found):
             try raise(start.vm, highest: found)
@@ -145,7 +153,7 @@ struct CommandRunner: Sendable {
                 failure = error
             }
             // Whatever libvirt said, what it shows decides: an earlier try may have brought the domain up.
-            let verdict = try await verdictOnceClear(start.vm, start.epoch)
+            let verdict = try await verdictOnceClear(start.vm, start.epoch).get()
             if verdict == .match { return run.done(.started) }
             guard case .unreachable = failure, verdict == .absent else {
                 return await failStart(start, verdict, failure.fault)
@@ -284,7 +292,10 @@ struct CommandRunner: Sendable {
             if let ending = try await ending(vm, epoch) { return ending }
             try await pause(pollInterval)
         }
-        return .stays(Fault(.unavailable, .commandFailed, "QEMU was killed, and libvirt still shows the domain."))
+        return .stays(
+            Fault(
+                .unavailable, .commandFailed, "QEMU was killed, and libvirt still shows the domain.",
+                hint: "Restart libvirtd on the host, and ask again."))
     }
 
     private func ending(_ vm: VMID, _ epoch: Epoch) async throws(CancellationError) -> Ending? {
@@ -343,7 +354,9 @@ struct CommandRunner: Sendable {
         do throws(HypervisorError) { domain = try await hypervisor.domain(of: begun.vm) } catch { return nil }
         let outcome: CommandOutcome
         switch (begun.kind, EpochGuard.verdict(on: domain, begun.epoch)) {
-        case (.start, .match): outcome = run.done(.started)
+        case (.start, .match):
+            if domain?.state == .starting { return nil }
+            outcome = run.done(.started)
         case (.stop, .absent):
             try await storage.release(begun.vm)
             outcome = run.done(.stopped)
@@ -371,45 +384,6 @@ struct CommandRunner: Sendable {
         }
         try journal.end(id, outcome)
         return outcome
-    }
-
-    // MARK: Looking
-
-    /// What libvirt shows as a command comes. Before it began, a silent libvirt is a reason to refuse it. One that is resumed
-    /// has effects already, so that it can only wait; and a start must not be refused while its own domain may be the one
-    /// whose epoch cannot be read.
-    func firstVerdict(
-        _ vm: VMID, _ epoch: Epoch, _ run: Run, isStart: Bool = false
-    ) async throws -> EpochGuard.Verdict {
-        guard run.isResumed else { return EpochGuard.verdict(on: try await hypervisor.domain(of: vm), epoch) }
-        return try await isStart ? verdictOnceClear(vm, epoch) : verdictOnceVisible(vm, epoch)
-    }
-
-    /// What libvirt shows, waiting for it to answer if it does not: once a command has begun, its end is what libvirt shows
-    /// and nothing else. The server's own limit makes such an end unknown, and it asks again.
-    func verdictOnceVisible(_ vm: VMID, _ epoch: Epoch) async throws(CancellationError) -> EpochGuard.Verdict {
-        while true {
-            do throws(HypervisorError) {
-                return EpochGuard.verdict(on: try await hypervisor.domain(of: vm), epoch)
-            } catch {
-                logger.warning(
-                    "libvirt does not answer; a command waits for it",
-                    metadata: ["vm": "\(vm)", "epoch": "\(epoch)", "error": "\(error)"])
-            }
-            try await pause(retryInterval)
-        }
-    }
-
-    /// The same, waiting also while there is a domain whose epoch cannot be read.
-    private func verdictOnceClear(_ vm: VMID, _ epoch: Epoch) async throws(CancellationError) -> EpochGuard.Verdict {
-        while true {
-            let verdict = try await verdictOnceVisible(vm, epoch)
-            if verdict != .unreadable { return verdict }
-            logger.warning(
-                "a domain's epoch cannot be read; its start waits for it",
-                metadata: ["vm": "\(vm)", "epoch": "\(epoch)"])
-            try await pause(retryInterval)
-        }
     }
 
     // MARK: Parts

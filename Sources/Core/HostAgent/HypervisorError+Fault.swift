@@ -11,6 +11,14 @@ extension HypervisorError {
     }
 }
 
+/// libvirt shows the domain of a start, and neither ends that start nor gives it up.
+struct StillStarting: Error {
+    /// The start goes on as far as anybody can tell: it is no end of the command.
+    let fault = Fault(
+        .unavailable, .outcomeUnknown, "libvirt has begun to start the domain, and does not come to an end.",
+        hint: "If virsh domstate --reason still says paused (starting up), restart libvirtd on the host.")
+}
+
 extension Fault {
     /// What a copy of a start is answered that was rejected before it began.
     static func neverStarted(_ reason: Fault) -> Fault {

@@ -8,6 +8,7 @@ extension OrphanResource {
             switch orphan.domain?.seen.state {
             case .running: "running"
             case .paused: "paused"
+            case .starting: "starting"
             case .moving: "moving"
             case .gone: "gone"
             case nil: nil

@@ -505,6 +505,9 @@ package nonisolated struct WireDomainState: Sendable {
 
     /// Its CPUs are halted for a move to or from another host.
     case moving // = 4
+
+    /// libvirt is at its start, or broke off in the middle of it.
+    case starting // = 5
     case UNRECOGNIZED(Int)
 
     package init() {
@@ -518,6 +521,7 @@ package nonisolated struct WireDomainState: Sendable {
       case 2: self = .paused
       case 3: self = .gone
       case 4: self = .moving
+      case 5: self = .starting
       default: self = .UNRECOGNIZED(rawValue)
       }
     }
@@ -529,6 +533,7 @@ package nonisolated struct WireDomainState: Sendable {
       case .paused: return 2
       case .gone: return 3
       case .moving: return 4
+      case .starting: return 5
       case .UNRECOGNIZED(let i): return i
       }
     }
@@ -540,6 +545,7 @@ package nonisolated struct WireDomainState: Sendable {
       .paused,
       .gone,
       .moving,
+      .starting,
     ]
 
   }
@@ -2493,7 +2499,7 @@ nonisolated extension WireDomainState: SwiftProtobuf.Message, SwiftProtobuf._Mes
 }
 
 nonisolated extension WireDomainState.Kind: SwiftProtobuf._ProtoNameProviding {
-  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{2}\0KIND_UNSPECIFIED\0\u{1}KIND_RUNNING\0\u{1}KIND_PAUSED\0\u{1}KIND_GONE\0\u{1}KIND_MOVING\0")
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{2}\0KIND_UNSPECIFIED\0\u{1}KIND_RUNNING\0\u{1}KIND_PAUSED\0\u{1}KIND_GONE\0\u{1}KIND_MOVING\0\u{1}KIND_STARTING\0")
 }
 
 nonisolated extension WireDomainChanged: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {

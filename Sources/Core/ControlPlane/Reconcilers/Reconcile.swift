@@ -113,6 +113,7 @@ extension Transaction {
             switch state {
             case .running: "running"
             case .paused: "paused"
+            case .starting: "starting"
             case .moving: "moving"
             case .gone: "gone"
             }

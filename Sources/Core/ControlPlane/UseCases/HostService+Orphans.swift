@@ -226,6 +226,10 @@ extension Transaction {
             switch domain.seen.state {
             case .running: state = .running(placement)
             case .paused: state = .paused(placement)
+            case .starting:
+                throw Fault(
+                    .conflict, .invalidState, "libvirt has not finished the start of the domain \(domain.name).",
+                    hint: "Adopt it once virsh shows it running. If it stays so, restart libvirtd on the host.")
             case .moving:
                 throw Fault(
                     .conflict, .invalidState, "The domain \(domain.name) is on its way from or to another host.",

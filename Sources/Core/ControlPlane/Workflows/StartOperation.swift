@@ -68,6 +68,8 @@ struct StartOperation: Workflow {
     private func isProof(_ fault: Fault, for job: Job) -> Bool {
         switch fault.code {
         case .staleEpoch, .superseded: true
+        // libvirt shows the domain, and not what becomes of it.
+        case .outcomeUnknown: false
         default: job.attempts == 1 && fault.kind != .bug
         }
     }

@@ -2,7 +2,7 @@
 package enum DomainSight: String, CaseIterable, Sendable {
     case running
     case paused
-    /// Its CPUs are halted by libvirt for a move.
+    /// Its CPUs are halted by libvirt, for a move or because its start is not over.
     case moving
     /// libvirt answered that there is none.
     case absent
@@ -20,7 +20,7 @@ extension Inventory {
         switch domain.state {
         case .running: return .running
         case .paused: return .paused
-        case .moving: return .moving
+        case .starting, .moving: return .moving
         case .gone: return .absent
         }
     }

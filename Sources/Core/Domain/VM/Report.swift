@@ -27,13 +27,15 @@ package struct DomainReport: Hashable, Sendable {
 package enum DomainState: Hashable, Sendable {
     case running
     case paused
+    /// libvirt is at its start, or broke off in the middle of it: that the guest ever runs is not said.
+    case starting
     /// Its CPUs are halted by libvirt for a move to or from another host.
     case moving
     case gone(StopCause)
 
     package var isLive: Bool {
         switch self {
-        case .running, .paused, .moving: true
+        case .running, .paused, .starting, .moving: true
         case .gone: false
         }
     }
@@ -81,7 +83,7 @@ extension VM {
         switch report.state {
         case .running: return seen(.running)
         case .paused: return seen(.paused)
-        case .moving:
+        case .starting, .moving:
             let next = try? after(.hostAnswers)
             return next == self ? .confirmed : .advance(.hostAnswers)
         case .gone(let cause):
