@@ -177,7 +177,9 @@ struct Bench: Sendable {
     }
 
     /// A new VM that runs on `host`, with its console alive.
-    func runningVM(_ name: String, on host: String, image: String = "tiny") async throws -> VMResource {
+    @discardableResult func runningVM(_ name: String, on host: String, image: String = "tiny") async throws
+        -> VMResource
+    {
         try await roost("vm", "create", name, "--image", image, "--cpus", "1", "--memory", "96", "--host", host)
         return try await vm(name, becomes: "running")
     }

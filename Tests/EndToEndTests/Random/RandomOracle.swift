@@ -72,13 +72,21 @@ struct RandomOracle: Sendable {
         try await bench.restore(Self.hosts)
         let restored = ContinuousClock.now
         // A libvirtd that is killed in the middle of a start can come back with that start's lock held for good. It refuses
-        // every stop then, and an operator has to start it again.
+        // every stop then, and an operator has to start it again, or, where that does not help, the host.
         if try await !settles(within: 45) {
-            journal.count("libvirtd restarted by hand")
-            journal.note("libvirtd is restarted, because of \(try await unfinished())")
+            try await noteDeadlock("libvirtd restarted by hand")
             for host in Self.hosts {
                 try await bench("libvirtd", host, "kill")
                 try await bench("libvirtd", host, "start")
+            }
+            if try await !settles(within: 45) {
+                try await noteDeadlock("host restarted by hand")
+                let left = try await unfinished().joined()
+                for host in try await api.all("/hosts", of: HostResource.self) where left.contains(host.id) {
+                    try await bench("power", host.name, "off")
+                    try await bench("power", host.name, "on")
+                    try await bench.startAgent(host.name)
+                }
             }
         }
         try await settle("nothing is under way", limit: 75) { try await unfinished() }
@@ -86,6 +94,19 @@ struct RandomOracle: Sendable {
         try await settle("records and hosts agree", limit: 15) { try await differences() }
         journal.note(
             "quiet: mended in \(restored - start), settled in \(settled - restored), equal in \(.now - settled)")
+    }
+
+    /// What the hosts look like when something does not end.
+    private func noteDeadlock(_ remedy: String) async throws {
+        journal.count(remedy)
+        journal.note("\(remedy), because of \(try await unfinished())")
+        for host in Self.hosts {
+            for domain in await sight.domains(on: host) ?? [] where domain.isPaused {
+                let reason = await sight.virsh(host, "domstate", domain.name, "--reason")?.out ?? "no answer"
+                let process = try await bench.attempt("qemu", host, domain.name, "pid").out
+                journal.note("\(domain) on \(host): \(reason), QEMU \(process.isEmpty ? "none" : process)")
+            }
+        }
     }
 
     /// Waits until nothing is left of what `remaining` says; it is a violation if that takes longer than `limit` seconds.
