@@ -73,10 +73,13 @@ let package = Package(
             name: "Identity",
             dependencies: [x509, crypto, .product(name: "SwiftASN1", package: "swift-asn1")],
             path: "Sources/Adapters/Identity", swiftSettings: strict),
+        .systemLibrary(
+            name: "CLibpq", path: "Sources/Adapters/SQLStore/Postgres/CLibpq", pkgConfig: "libpq",
+            providers: [.apt(["libpq-dev"])]),
         .target(
             name: "SQLStore",
-            dependencies: ["Domain", "ControlPlane", log, .product(name: "GRDB", package: "GRDB.swift")],
-            path: "Sources/Adapters/SQLStore", swiftSettings: strict),
+            dependencies: ["Domain", "ControlPlane", "CLibpq", log, .product(name: "GRDB", package: "GRDB.swift")],
+            path: "Sources/Adapters/SQLStore", exclude: ["Postgres/CLibpq"], swiftSettings: strict),
         .target(
             name: "ImageStore", dependencies: ["Domain", "ControlPlane", crypto, subprocess],
             path: "Sources/Adapters/ImageStore", swiftSettings: strict),
@@ -174,6 +177,11 @@ let package = Package(
         .target(
             name: "StoreConformance", dependencies: ["Domain", "ControlPlane"], path: "Tests/StoreConformance",
             swiftSettings: strict),
+        .target(name: "PostgresBench", path: "Tests/PostgresBench", swiftSettings: strict),
+        .testTarget(
+            name: "PostgresStoreTests",
+            dependencies: ["StoreConformance", "PostgresBench", "Domain", "ControlPlane", "SQLStore", log],
+            swiftSettings: strict),
         .testTarget(
             name: "SQLiteStoreTests",
             dependencies: ["StoreConformance", "Domain", "ControlPlane", "SQLStore", log],
@@ -203,6 +211,7 @@ let package = Package(
             swiftSettings: strict),
         .testTarget(
             name: "ClientTests", dependencies: ["APIContract", "APIClient", "roost", arguments], swiftSettings: strict),
-        .testTarget(name: "EndToEndTests", dependencies: ["APIContract"], swiftSettings: strict),
+        .testTarget(
+            name: "EndToEndTests", dependencies: ["APIContract", "PostgresBench"], swiftSettings: strict),
     ]
 )

@@ -10,7 +10,7 @@ private let layers: [(folder: String, imports: Set<String>)] = [
     ("Sources/Contract/AgentContract", ["Domain", "GRPCCore", "GRPCProtobuf", "SwiftProtobuf"]),
     ("Sources/Adapters/Platform", ["Domain", "Logging", "Dispatch", "FoundationEssentials", "Glibc"]),
     ("Sources/Adapters/Identity", ["X509", "Crypto", "SwiftASN1", "FoundationEssentials", "Glibc"]),
-    ("Sources/Adapters/SQLStore", ["Domain", "ControlPlane", "Logging", "GRDB", "Foundation"]),
+    ("Sources/Adapters/SQLStore", ["Domain", "ControlPlane", "Logging", "GRDB", "CLibpq", "Foundation", "Glibc"]),
     ("Sources/Adapters/ImageStore", ["Domain", "ControlPlane", "Crypto", "Subprocess", "Foundation", "Glibc"]),
     (
         "Sources/Adapters/LibvirtHypervisor",

@@ -7,6 +7,9 @@ protocol SQLConnection {
     @discardableResult
     func execute(_ sql: String, _ arguments: [SQLValue]) throws -> Int
     func query(_ sql: String, _ arguments: [SQLValue]) throws -> [SQLRow]
+    /// A statement whose count is not wanted. A driver may carry it out together with the next one; its failure is then met
+    /// there, or at the commit.
+    func perform(_ sql: String, _ arguments: [SQLValue]) throws
 }
 
 extension SQLConnection {
@@ -14,6 +17,8 @@ extension SQLConnection {
     func execute(_ sql: String, _ arguments: SQLValue...) throws -> Int { try execute(sql, arguments) }
 
     func query(_ sql: String, _ arguments: SQLValue...) throws -> [SQLRow] { try query(sql, arguments) }
+
+    func perform(_ sql: String, _ arguments: [SQLValue]) throws { try execute(sql, arguments) }
 }
 
 /// A statement would have stored a second row where the schema allows one.

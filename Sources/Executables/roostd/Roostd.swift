@@ -39,12 +39,12 @@ struct Roostd: AsyncParsableCommand {
         let faults = FileFaultPoints.fromEnvironment()
         let feed = CommitFeed()
         let (events, log) = AsyncStream.makeStream(of: NumberedEvent.self)
-        let database = try SQLiteDatabase(
-            path: directory.database, clock: time, faults: faults, logger: logger,
+        let database = try (options.database ?? .sqlite(path: directory.database)).open(
+            clock: time, faults: faults, logger: logger,
             onCommit: { events, jobsTouched in
                 for event in events { log.yield(event) }
                 feed.committed(jobsTouched: jobsTouched)
-            })
+            }, onNotice: { feed.committed(jobsTouched: $0) })
         defer { database.close() }
 
         let authority = try CertificateAuthority.open(in: directory.authority)

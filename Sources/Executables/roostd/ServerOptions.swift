@@ -7,6 +7,7 @@ import Foundation
 import HostGateway
 import Identity
 import Logging
+import SQLStore
 import SystemPackage
 
 /// What the command line says; a configuration file (YAML) gives what it leaves open, under the same names.
@@ -26,7 +27,9 @@ struct ServerOptions: ParsableArguments {
     @Option(name: .long, help: "The address that hosts dial, if it is another than --agent-listen.")
     var agentAddress: String?
 
-    @Option(name: .long, help: "A database URL. Without one: an SQLite file in the data directory.")
+    @Option(
+        name: .long,
+        help: "A PostgreSQL database, postgres://USER@HOST/NAME. (default: an SQLite file in the data directory)")
     var database: String?
 
     @Option(name: .long, help: "The API's certificate chain (PEM). TLS is needed off loopback.")
@@ -86,11 +89,12 @@ struct ServerOptions: ParsableArguments {
             control.keepDestroyed = .seconds(seconds)
         }
         control.capacity = try capacity(file)
-        let database = self.database ?? file["database"]
-        if let database {
-            throw StartFailure(
-                "The database '\(database)' cannot be used: this release keeps its records in SQLite.",
-                "Leave --database out.")
+        let database = try (self.database ?? file["database"]).map { url in
+            // The URL may hold a password, so that it is not repeated.
+            guard let location = StoreLocation(url: url) else {
+                throw ValidationError("--database: it is no URL that begins with postgres:// or postgresql://.")
+            }
+            return location
         }
         let level = logLevel ?? file["log-level"] ?? "info"
         guard let level = Logger.Level(rawValue: level) else {
@@ -99,7 +103,7 @@ struct ServerOptions: ParsableArguments {
         }
         return try SettledOptions(
             dataDirectory: dataDir ?? file["data-dir"] ?? "/var/lib/roost", listen: listen, agentListen: agentListen,
-            control: control, gateway: gateway, logLevel: level,
+            database: database, control: control, gateway: gateway, logLevel: level,
             certificate: tlsCertificate ?? file["tls-certificate"], key: tlsKey ?? file["tls-key"])
     }
 
@@ -178,6 +182,8 @@ struct SettledOptions: Sendable {
     let dataDirectory: String
     let listen: ListenAddress
     let agentListen: ListenAddress
+    /// nil: an SQLite file in the data directory.
+    let database: StoreLocation?
     let control: ControlSettings
     let gateway: GatewaySettings
     let logLevel: Logger.Level
@@ -185,8 +191,9 @@ struct SettledOptions: Sendable {
     private let key: String?
 
     init(
-        dataDirectory: String, listen: ListenAddress, agentListen: ListenAddress, control: ControlSettings,
-        gateway: GatewaySettings, logLevel: Logger.Level, certificate: String?, key: String?
+        dataDirectory: String, listen: ListenAddress, agentListen: ListenAddress,
+        database: StoreLocation?, control: ControlSettings, gateway: GatewaySettings, logLevel: Logger.Level,
+        certificate: String?, key: String?
     ) throws {
         guard (certificate == nil) == (key == nil) else {
             throw ValidationError("--tls-certificate and --tls-key go together.")
@@ -199,6 +206,7 @@ struct SettledOptions: Sendable {
         self.dataDirectory = dataDirectory
         self.listen = listen
         self.agentListen = agentListen
+        self.database = database
         self.control = control
         self.gateway = gateway
         self.logLevel = logLevel

@@ -13,13 +13,23 @@ struct Bench: Sendable {
     /// Where tests steer the fault points of the server and of each agent.
     let faults: String
     /// How the server is started, besides what the bench says.
-    private let serverArguments = ["--silence-limit", "2", "--start-limit", "5", "--log-level", "debug"]
+    private var serverArguments = ["--silence-limit", "2", "--start-limit", "5", "--log-level", "debug"]
+
+    private init(directory: String, faults: String) {
+        self.directory = directory
+        self.faults = faults
+    }
 
     /// A bench with hosts `h1` … and a server, all connected, and an image `tiny`.
-    static func up(hosts count: Int, _ name: String, pool: String = "shared") async throws -> Bench {
+    ///
+    /// - Parameter database: a PostgreSQL database for the server; nil for a file of its own.
+    static func up(
+        hosts count: Int, _ name: String, pool: String = "shared", database: String? = nil
+    ) async throws -> Bench {
         let base = ProcessInfo.processInfo.environment["ROOST_TEST_DIR"] ?? "\(root)/.roost/test"
         let directory = "\(base)/\(name)-\(UUID().uuidString.prefix(8).lowercased())"
-        let bench = Bench(directory: directory, faults: "\(directory)-faults")
+        var bench = Bench(directory: directory, faults: "\(directory)-faults")
+        if let database { bench.serverArguments += ["--database", database] }
         for process in ["server"] + (1...count).map({ "h\($0)" }) {
             try FileManager.default.createDirectory(
                 atPath: "\(bench.faults)/\(process)", withIntermediateDirectories: true)

@@ -14,13 +14,16 @@ extension SQLTransaction: EventLog {
                 hint: "It was changed by something other than Roost: restore it from a backup.")
         }
         let id = try RowReader("counter", key: "name", row).integer("value")
-        try sql.execute(
+        try sql.perform(
             """
             INSERT INTO event (id, recorded_at, kind, vm, host, job, epoch, message, principal)
             VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
             """,
-            SQLValue(id), SQLValue(now), SQLValue(event.kind), SQLValue(event.vm), SQLValue(event.host),
-            SQLValue(event.job), SQLValue(event.epoch?.rawValue), SQLValue(event.message), SQLValue(event.principal))
+            [
+                SQLValue(id), SQLValue(now), SQLValue(event.kind), SQLValue(event.vm), SQLValue(event.host),
+                SQLValue(event.job), SQLValue(event.epoch?.rawValue), SQLValue(event.message),
+                SQLValue(event.principal),
+            ])
         noteEvent(NumberedEvent(id: id, at: now, event: event))
     }
 

@@ -39,7 +39,7 @@ struct SQLiteConnection: SQLConnection {
         } catch let error as DatabaseError {
             switch error.extendedResultCode {
             case .SQLITE_CONSTRAINT_UNIQUE, .SQLITE_CONSTRAINT_PRIMARYKEY: throw UniqueViolation()
-            case .SQLITE_READONLY where isReadOnly: throw SQLiteFault.writeInRead
+            case .SQLITE_READONLY where isReadOnly: throw StoreFault.writeInRead
             default: throw SQLiteFault.fault(of: error, logger)
             }
         }

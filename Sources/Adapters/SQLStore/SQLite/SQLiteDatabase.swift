@@ -70,7 +70,7 @@ package final class SQLiteDatabase: ControlPlane.Database {
         self.connections = connections
         self.clock = clock
         self.logger = logger
-        group = GroupCommit(clock: clock, faults: faults, logger: logger, onCommit: onCommit)
+        group = GroupCommit(faults: faults, logger: logger, onCommit: onCommit)
         let applied = try connections.writer.writeWithoutTransaction { database in
             var applied: [String] = []
             try database.inTransaction(.immediate) {
@@ -101,7 +101,7 @@ package final class SQLiteDatabase: ControlPlane.Database {
             switch queue.add(write) {
             case .queued: break
             case .queuedUnserved: serve()
-            case .closed: write.fail(SQLiteFault.closed)
+            case .closed: write.fail(StoreFault.closed)
             }
         }
     }
@@ -155,7 +155,15 @@ package final class SQLiteDatabase: ControlPlane.Database {
     private func serveOnce(_ database: GRDB.Database) -> Bool {
         let batch = queue.take(atMost: Self.batchMax)
         if batch.isEmpty { return false }
-        group.commit(batch, on: database)
+        let connection = SQLiteCommit(database: database, clock: clock, logger: logger)
+        do {
+            let ready = try group.run(batch, on: connection)
+            if !ready.isEmpty { try connection.commit() }
+            group.finish(ready)
+        } catch {
+            connection.rollBack()
+            group.giveUp(batch, (error as? TransactionLost)?.fault ?? StoreFault.unforeseen)
+        }
         return true
     }
 

@@ -26,30 +26,12 @@ enum SQLiteFault {
         case .SQLITE_NOMEM:
             return unavailable("ran out of memory", path, "Give the server more memory, and try again.")
         case .SQLITE_CONSTRAINT:
-            return Fault(
-                .bug, .internalError, "A change was refused, because the record would contradict itself.",
-                hint: "Report this, with the server's log.")
-        case .SQLITE_MISUSE where path == nil && isClosed(error): return closed
-        default: return path == nil ? unforeseen : unavailable("cannot be opened", path, "See the server's log.")
+            return StoreFault.contradiction
+        case .SQLITE_MISUSE where path == nil && isClosed(error): return StoreFault.closed
+        default:
+            return path == nil ? StoreFault.unforeseen : unavailable("cannot be opened", path, "See the server's log.")
         }
     }
-
-    static let closed = Fault(
-        .unavailable, .storeUnavailable, "The server is going down and its database is closed.",
-        hint: "Try again when the server is up.")
-
-    static let keepsChanging = Fault(
-        .unavailable, .storeUnavailable, "The record kept changing while this was done.", hint: "Try again.")
-
-    static let duplicate = Fault(
-        .bug, .internalError, "A record with this identity is there already.",
-        hint: "Report this, with the server's log.")
-
-    static let writeInRead = Fault(
-        .bug, .internalError, "Something that only reads tried to write.", hint: "Report this, with the server's log.")
-
-    private static let unforeseen = Fault(
-        .bug, .internalError, "The database refused what it was asked.", hint: "Report this, with the server's log.")
 
     private static func unavailable(_ what: String, _ path: String?, _ hint: String?) -> Fault {
         let subject = path.map { "The database '\($0)'" } ?? "The database"

@@ -1,25 +1,25 @@
-import Domain
+package import Domain
 import Foundation
 import Synchronization
 
 /// Fault points that remember who reached them, and hold whoever reaches the one named `held` until it is opened.
-final class Gate: FaultPoints {
+package final class Gate: FaultPoints {
     private let held: String
     private let state = Mutex((isOpen: false, reached: [String]()))
     private let opened = DispatchSemaphore(value: 0)
 
-    init(holding held: String) { self.held = held }
+    package init(holding held: String) { self.held = held }
 
-    var reached: [String] { state.withLock { $0.reached } }
+    package var reached: [String] { state.withLock { $0.reached } }
 
-    func open() {
+    package func open() {
         state.withLock { $0.isOpen = true }
         opened.signal()
     }
 
-    func reach(_ name: String) async {}
+    package func reach(_ name: String) async {}
 
-    func reachBlocking(_ name: String) {
+    package func reachBlocking(_ name: String) {
         let mustWait = state.withLock { state in
             state.reached.append(name)
             return name == held && !state.isOpen
@@ -29,7 +29,7 @@ final class Gate: FaultPoints {
 }
 
 /// Returns once `condition` holds, and throws when it does not within `limit`.
-func waitUntil(
+package func waitUntil(
     _ what: String, limit: Duration = .seconds(20), _ condition: @Sendable () async throws -> Bool
 ) async throws {
     let clock = ContinuousClock()
@@ -40,6 +40,6 @@ func waitUntil(
     }
 }
 
-struct NeverCame: Error {
-    let what: String
+package struct NeverCame: Error {
+    package let what: String
 }
