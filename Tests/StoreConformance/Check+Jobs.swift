@@ -15,7 +15,7 @@ extension Check {
     @Sendable private static func jobIsRead(_ store: any Database, _: ManualClock) async throws {
         let payload = JobPayload(mode: .force, timeout: 5, isDeferrable: true, removesDisk: false)
         let ends: [JobState] = [
-            .waiting, .ended(JobEnd(.succeeded, .stopped)), .ended(JobEnd(.superseded, .superseded)),
+            .waiting, .parked, .ended(JobEnd(.succeeded, .stopped)), .ended(JobEnd(.superseded, .superseded)),
             .ended(
                 .failed(Fault(.unavailable, .hostUnreachable, "It is off.", hint: "Turn it on.", field: "host"))),
         ]
@@ -23,7 +23,8 @@ extension Check {
             var job = Sample.job(number + 1)
             job.payload = payload
             job.state = state
-            job.lastError = "it's away"
+            job.note("it's away", at: Sample.time)
+            job.note("still away", at: Sample.time.adding(.seconds(1)))
             job.endedAt = state.isEnded ? Sample.time : nil
             let written = job
             let enqueued = try await store.write("enqueue") { try $0.enqueue(written) }

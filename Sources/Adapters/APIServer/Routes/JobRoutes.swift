@@ -9,8 +9,10 @@ struct JobRoutes: Sendable {
     private var operations: OperationAnswer { OperationAnswer(jobs: services.jobs) }
 
     private static let operationList = list(
-        states: ["pending", "running"] + JobEnd.Verdict.allCases.map(\.rawValue), kinds: JobKind.operations)
-    private static let gcList = list(states: ["waiting", "running", "done", "cancelled"], kinds: JobKind.gcJobs)
+        states: ["pending", "running", JobState.parkedLabel] + JobEnd.Verdict.allCases.map(\.rawValue),
+        kinds: JobKind.operations)
+    private static let gcList = list(
+        states: ["waiting", "running", JobState.parkedLabel, "done", "cancelled"], kinds: JobKind.gcJobs)
     private static let operationPage = pageShape(of: OperationResource.shape)
     private static let gcPage = pageShape(of: GCJobResource.shape)
 
@@ -58,7 +60,7 @@ struct JobRoutes: Sendable {
     private var cancelOperation: Route {
         Route(
             .post, "/v1/operations/{operation}/actions/cancel", named: "cancelOperation",
-            "Breaks a live move or a drain off. Others are refused while they are under way, with what overtakes them; one that "
+            "Breaks a live move or a drain off, and ends what needs attention. Others are refused while they are under way, with what overtakes them; one that "
                 + "has ended is answered as it is.",
             body: .json(.empty),
             answer: .json(OperationResource.shape, "The operation."), faults: [.notFound, .invalidState]
@@ -102,7 +104,8 @@ struct JobRoutes: Sendable {
 
     private var triggerGCJob: Route {
         Route(
-            .post, "/v1/gc-jobs/{job}/actions/trigger", named: "triggerGCJob", "Makes a waiting GC job due now.",
+            .post, "/v1/gc-jobs/{job}/actions/trigger", named: "triggerGCJob",
+            "Makes a GC job due now that waits or needs attention.",
             body: .json(.empty), answer: .json(GCJobResource.shape, "The GC job."), faults: [.notFound, .invalidState]
         ) { call in .gcJob(try await jobs.trigger(call.value("job"), by: call.caller)) }
     }

@@ -98,12 +98,16 @@ package struct Allocation: Hashable, Sendable {
     }
 }
 
+/// A job whose kind or payload cannot be read is a job like others here, with `unreadable` set; what is stored of it in
+/// their place stays as it is, whatever else of it is written.
 package protocol JobTable {
     func job(_ id: JobID) throws -> Job?
     func jobs(_ query: ListQuery) throws -> ListPage<Job>
     /// Jobs of `vm` that have not ended.
     func unfinishedJobs(of vm: VMID) throws -> [Job]
     func unfinishedJobs(on host: HostID) throws -> [Job]
+    /// Jobs of `vm` that are parked.
+    func parkedJobs(of vm: VMID) throws -> [Job]
     /// Writes the job, unless an unfinished one has its unique key; returns the one that is there then.
     func enqueue(_ job: Job) throws -> Job
     /// Writes `next` if the row still has `revision`; throws `LostRace` otherwise.
@@ -115,6 +119,8 @@ package protocol JobTable {
     func claimDueJobs(owner: String, limit: Int) throws -> [Job]
     /// The earliest time at which a waiting job is due.
     func nextDueTime() throws -> Timestamp?
+    /// Makes all parked operations due now: this release may be able to do what another could not.
+    func retryParkedOperations() throws
     /// Makes all waiting jobs of `host` due now; returns how many there were.
     func wakeJobs(on host: HostID) throws -> Int
     /// Makes all waiting drains of hosts due now.

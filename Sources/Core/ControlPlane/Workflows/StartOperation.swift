@@ -68,7 +68,7 @@ struct StartOperation: Workflow {
     private func isProof(_ fault: Fault, for job: Job) -> Bool {
         switch fault.code {
         case .staleEpoch, .superseded: true
-        default: job.attempts == 1 && fault.kind != .bug
+        default: job.attempts == 1 && fault.code != .internalError
         }
     }
 
