@@ -177,7 +177,7 @@ let package = Package(
         .testTarget(
             name: "SQLiteStoreTests",
             dependencies: ["StoreConformance", "Domain", "ControlPlane", "SQLStore", log],
-            exclude: ["Golden"], swiftSettings: strict),
+            exclude: ["Golden", "Fixtures"], swiftSettings: strict),
         .testTarget(
             name: "ControlPlaneTests", dependencies: ["Domain", "ControlPlane", "SQLStore", "Platform", log],
             swiftSettings: strict),
