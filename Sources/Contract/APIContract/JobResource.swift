@@ -103,6 +103,8 @@ package struct GCJobResource: Codable, Hashable, Sendable {
     package var createdAt: String
     package var updatedAt: String
     package var endedAt: String?
+    /// Only in the answer to a dry run: what would happen. The rest is the job as it would be then.
+    package var wouldHappen: [String]?
 
     package init(
         id: String, kind: String, vm: String, host: String, epoch: Int64, mode: String?, state: String,

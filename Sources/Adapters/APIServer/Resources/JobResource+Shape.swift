@@ -73,6 +73,8 @@ extension GCJobResource {
             .text("createdAt", "When it was written.", format: "date-time") { $0.createdAt },
             .text("updatedAt", "When it last changed.", format: "date-time") { $0.updatedAt },
             .optionalText("endedAt", "When it ended.", format: "date-time") { $0.endedAt },
+            .optionalTexts("wouldHappen", "Only after a dry run: what would happen.") { $0.wouldHappen }
+                .leftOutWhenAbsent,
         ])
 }
 

@@ -13,6 +13,8 @@ struct JobRoutes: Sendable {
         kinds: JobKind.operations)
     private static let gcList = list(
         states: ["waiting", "running", JobState.parkedLabel, "done", "cancelled"], kinds: JobKind.gcJobs)
+    private static let dryRun = QueryField<Bool>.flag(
+        "dryRun", "Change nothing, and say what would happen: in `wouldHappen`, beside the job as it would be.")
     private static let operationPage = pageShape(of: OperationResource.shape)
     private static let gcPage = pageShape(of: GCJobResource.shape)
 
@@ -105,21 +107,38 @@ struct JobRoutes: Sendable {
     private var triggerGCJob: Route {
         Route(
             .post, "/v1/gc-jobs/{job}/actions/trigger", named: "triggerGCJob",
-            "Makes a GC job due now that waits or needs attention.",
+            "Makes a GC job due now that waits or needs attention.", query: [Self.dryRun],
             body: .json(.empty), answer: .json(GCJobResource.shape, "The GC job."), faults: [.notFound, .invalidState]
-        ) { call in .gcJob(try await jobs.trigger(call.value("job"), by: call.caller)) }
+        ) { call in
+            guard try call.query.optional(Self.dryRun) ?? false else {
+                return .gcJob(try await jobs.trigger(call.value("job"), by: call.caller))
+            }
+            return .rehearsal(try await jobs.rehearseTrigger(call.value("job"), by: call.caller))
+        }
     }
 
     private var deleteGCJob: Route {
         Route(
             .delete, "/v1/gc-jobs/{job}", named: "cancelGCJob", "Cancels a GC job; what it was to clean up stays.",
-            answer: .json(GCJobResource.shape, "The GC job."), faults: [.notFound]
-        ) { call in .gcJob(try await jobs.cancelGCJob(call.value("job"), by: call.caller)) }
+            query: [Self.dryRun], answer: .json(GCJobResource.shape, "The GC job."), faults: [.notFound, .invalidState]
+        ) { call in
+            guard try call.query.optional(Self.dryRun) ?? false else {
+                return .gcJob(try await jobs.cancelGCJob(call.value("job"), by: call.caller))
+            }
+            return .rehearsal(try await jobs.rehearseCancel(call.value("job"), by: call.caller))
+        }
     }
 }
 
 extension Answer {
     fileprivate static func gcJob(_ job: Job) -> Answer {
         .resource(GCJobResource.shape, GCJobResource(job)).tagged(job.revision)
+    }
+
+    /// Without a tag: there is no such revision.
+    fileprivate static func rehearsal(_ rehearsal: JobRehearsal) -> Answer {
+        var resource = GCJobResource(rehearsal.job)
+        resource.wouldHappen = rehearsal.changes
+        return .resource(GCJobResource.shape, resource)
     }
 }

@@ -70,28 +70,20 @@ package struct JobService: Sendable {
 
     /// Makes a waiting GC job due now, also one that is parked.
     package func trigger(_ reference: String, by caller: Caller) async throws -> Job {
-        try await context.database.write("job.trigger") { tx in
-            if let earlier = try tx.remembered(caller) { return try tx.resolveJob(earlier, .gc) }
-            let job = try tx.resolveJob(reference, .gc)
-            try caller.check(revision: job.revision)
-            try tx.remember(caller, resource: job.id.rawValue)
+        try await context.database.write("job.trigger") { tx in try tx.trigger(reference, by: caller) }
+    }
+
+    /// What `trigger` would do now. Nothing of it is kept.
+    package func rehearseTrigger(_ reference: String, by caller: Caller) async throws -> JobRehearsal {
+        try await context.database.rehearse { tx in
+            let job = try tx.trigger(reference, by: caller.withoutKey)
+            let explanation = try tx.explanation(of: job)
             switch job.state {
-            case .running: return job
-            case .ended(let end):
-                throw Fault(
-                    .conflict, .invalidState, "The GC job has ended: \(end.outcome.rawValue).",
-                    hint: "See the VM: roost vm show \(job.vm).")
-            case .waiting, .parked: break
+            case .running: return (job, [explanation.waitsBecause])
+            case .waiting, .parked, .ended: break
             }
-            var next = job
-            next.state = .waiting
-            next.nextAttemptAt = tx.now
-            let stored = try tx.replace(next, atRevision: job.revision)
-            try tx.append(
-                Event(
-                    kind: "job.triggered", vm: job.vm, host: job.host, job: job.id, epoch: job.epoch,
-                    message: "GC job \(job.label) was triggered by hand.", principal: caller.principal.name))
-            return stored
+            let obstacle = try tx.reasonUnreachable(job.host) == nil ? [] : [explanation.waitsBecause]
+            return (job, [explanation.doing] + obstacle)
         }
     }
 
@@ -101,27 +93,66 @@ package struct JobService: Sendable {
     /// end that.
     package func cancelGCJob(_ reference: String, by caller: Caller) async throws -> Job {
         let (job, isNews) = try await context.database.write("job.cancel") { tx in
-            if let earlier = try tx.remembered(caller) { return (try tx.resolveJob(earlier, .gc), false) }
-            let job = try tx.resolveJob(reference, .gc)
-            try caller.check(revision: job.revision)
-            try tx.remember(caller, resource: job.id.rawValue)
-            guard !job.state.isEnded else { return (job, false) }
-            return (try tx.cancel(job, by: caller.principal), true)
+            try tx.cancelGCJob(reference, by: caller)
         }
         if isNews { await context.inspect(job.host) }
         return job
     }
 
+    /// What `cancelGCJob` would do now. Nothing of it is kept.
+    package func rehearseCancel(_ reference: String, by caller: Caller) async throws -> JobRehearsal {
+        try await context.database.rehearse { tx in
+            let job = try tx.cancelGCJob(reference, by: caller.withoutKey).job
+            return (job, ["Not done then: \(try tx.explanation(of: job).doing)"])
+        }
+    }
+
     package func explain(_ reference: String) async throws -> JobExplanation {
         try await context.database.read { tx in
-            let job = try tx.resolveJob(reference, .gc)
-            return JobExplanation(
-                job: job, vm: try tx.vm(job.vm), host: try tx.host(job.host), steps: try tx.steps(of: job.id))
+            try tx.explanation(of: tx.resolveJob(reference, .gc))
         }
     }
 }
 
 extension Transaction {
+    fileprivate func explanation(of job: Job) throws -> JobExplanation {
+        JobExplanation(job: job, vm: try vm(job.vm), host: try host(job.host), steps: try steps(of: job.id))
+    }
+
+    fileprivate func trigger(_ reference: String, by caller: Caller) throws -> Job {
+        if let earlier = try remembered(caller) { return try resolveJob(earlier, .gc) }
+        let job = try resolveJob(reference, .gc)
+        try caller.check(revision: job.revision)
+        try remember(caller, resource: job.id.rawValue)
+        switch job.state {
+        case .running: return job
+        case .ended(let end):
+            throw Fault(
+                .conflict, .invalidState, "The GC job has ended: \(end.outcome.rawValue).",
+                hint: "See the VM: roost vm show \(job.vm).")
+        case .waiting, .parked: break
+        }
+        var next = job
+        next.state = .waiting
+        next.nextAttemptAt = now
+        let stored = try replace(next, atRevision: job.revision)
+        try append(
+            Event(
+                kind: "job.triggered", vm: job.vm, host: job.host, job: job.id, epoch: job.epoch,
+                message: "GC job \(job.label) was triggered by hand.", principal: caller.principal.name))
+        return stored
+    }
+
+    /// The job as it is then, and whether it is this that ended it.
+    fileprivate func cancelGCJob(_ reference: String, by caller: Caller) throws -> (job: Job, isNews: Bool) {
+        if let earlier = try remembered(caller) { return (try resolveJob(earlier, .gc), false) }
+        let job = try resolveJob(reference, .gc)
+        try caller.check(revision: job.revision)
+        try remember(caller, resource: job.id.rawValue)
+        guard !job.state.isEnded else { return (job, false) }
+        return (try cancel(job, by: caller.principal), true)
+    }
+
     /// Whoever works on the move sees it and breaks it off; one that waits is due now.
     fileprivate func requestCancel(of job: Job, by principal: Principal) throws -> Job {
         guard job.payload.isCancelRequested != true else { return job }

@@ -3,6 +3,11 @@ import APIContract
 extension GCJobResource {
     var isEnded: Bool { endedAt != nil }
 
+    /// What a dry run found, a line each.
+    func rehearsal(_ what: String) -> [String] {
+        ["Nothing was changed. GC job \(id) would be \(what):"] + (wouldHappen ?? []).map { "  - " + $0 }
+    }
+
     static func columns(_ names: NameBook, _ age: Age) -> [Column<GCJobResource>] {
         [
             Column("ID") { $0.id },
