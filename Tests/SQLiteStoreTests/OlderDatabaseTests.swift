@@ -103,7 +103,7 @@ import Testing
                     updatedAt: tx.now))
         }
         #expect(again.id == Sample.jobID(1))
-        #expect(try await store.write("sweep") { try $0.removeJobs(endedBefore: $0.now, limit: 10) } == 1)
+        #expect(try await store.write("sweep") { try $0.removeJobs(.succeeded, before: $0.now, limit: 10) } == 1)
         #expect(try await store.read { try $0.steps(of: ended.id) }.isEmpty)
     }
 }

@@ -9,7 +9,7 @@ extension Check {
         Check("of many who enqueue under one key, all get the same job", manyEnqueueOne),
         Check("a job is replaced only at its revision", jobIsReplacedAtRevision),
         Check("unfinished jobs are found by VM and by host", unfinishedJobsAreFound),
-        Check("old ended jobs are removed with their steps, a few at a time", endedJobsAreRemoved),
+        Check("old ended jobs are removed with their steps by how they ended, a few at a time", endedJobsAreRemoved),
     ]
 
     @Sendable private static func jobIsRead(_ store: any Database, _: ManualClock) async throws {
@@ -95,11 +95,17 @@ extension Check {
             }
         }
         try await store.write("enqueue") { _ = try $0.enqueue(Sample.job(9)) }
-        #expect(try await store.write("sweep") { try $0.removeJobs(endedBefore: $0.now, limit: 10) } == 0)
+        try await store.write("fail") { transaction in
+            _ = try transaction.enqueue(Sample.job(8))
+            _ = try transaction.replace(ended(Sample.job(8), .failed), atRevision: 1)
+        }
+        #expect(try await store.write("sweep") { try $0.removeJobs(.succeeded, before: $0.now, limit: 10) } == 0)
         clock.advance(by: .seconds(1))
-        #expect(try await store.write("sweep") { try $0.removeJobs(endedBefore: $0.now, limit: 2) } == 2)
-        #expect(try await store.write("sweep") { try $0.removeJobs(endedBefore: $0.now, limit: 2) } == 1)
-        #expect(try await store.read { try $0.jobs(ListQuery()).items.map(\.id) } == [Sample.jobID(9)])
+        #expect(try await store.write("sweep") { try $0.removeJobs(.succeeded, before: $0.now, limit: 2) } == 2)
+        #expect(try await store.write("sweep") { try $0.removeJobs(.succeeded, before: $0.now, limit: 2) } == 1)
+        #expect(
+            try await store.read { try $0.jobs(ListQuery()).items.map(\.id) } == [Sample.jobID(8), Sample.jobID(9)])
+        #expect(try await store.write("sweep") { try $0.removeJobs(.failed, before: $0.now, limit: 2) } == 1)
         #expect(try await store.read { try $0.steps(of: Sample.jobID(1)) }.isEmpty)
     }
 

@@ -167,11 +167,11 @@ extension SQLTransaction: JobTable {
         return try JobRows.record(row)
     }
 
-    func removeJobs(endedBefore time: Timestamp, limit: Int) throws -> Int {
+    func removeJobs(_ verdict: JobEnd.Verdict, before time: Timestamp, limit: Int) throws -> Int {
         try sql.execute(
             """
-            DELETE FROM job WHERE id IN
-                (SELECT id FROM job WHERE state = 'ended' AND ended_at < ? ORDER BY ended_at LIMIT ?)
-            """, SQLValue(time), SQLValue(limit))
+            DELETE FROM job WHERE id IN (SELECT id FROM job
+                WHERE state = 'ended' AND verdict = ? AND ended_at < ? ORDER BY ended_at LIMIT ?)
+            """, SQLValue(verdict), SQLValue(time), SQLValue(limit))
     }
 }

@@ -134,8 +134,8 @@ package protocol JobTable {
     func steps(of job: JobID) throws -> [JobStep]
     /// Remembers a step, if the job still runs under lease `token`; false if the lease is lost.
     func recordStep(_ output: String, of job: JobID, named step: String, underLease token: Int64) throws -> Bool
-    /// Removes at most `limit` jobs that ended before `time`; returns how many.
-    func removeJobs(endedBefore time: Timestamp, limit: Int) throws -> Int
+    /// Removes at most `limit` jobs that ended so before `time`, with their steps; returns how many.
+    func removeJobs(_ verdict: JobEnd.Verdict, before time: Timestamp, limit: Int) throws -> Int
 }
 
 package struct JobStep: Hashable, Sendable {
@@ -201,8 +201,13 @@ package protocol EventLog {
     func append(_ event: Event) throws
     /// Events with ids above `id`, oldest first.
     func events(after id: Int64, limit: Int) throws -> [NumberedEvent]
-    /// The id of the newest event; 0 when there is none.
+    /// The id of the newest event, also if it is not kept any more; 0 when there was none.
     func latestEventID() throws -> Int64
+    /// The id of the oldest event that is kept.
+    func oldestEventID() throws -> Int64?
+    /// Removes at most `limit` events from before `time`, the oldest first, so that none is missing among those that stay;
+    /// returns how many.
+    func removeEvents(before time: Timestamp, limit: Int) throws -> Int
 }
 
 /// A change of a record, as `/v1/events` tells it; also the audit log, with who asked.
