@@ -209,6 +209,41 @@ import Testing
         #expect(try await rig.jobs.wait(for: stop.id.rawValue, atMost: .seconds(30)).outcome == .stopped)
     }
 
+    /// The record of one VM whose operation this release cannot read.
+    private func bench(_ state: VMState) async throws -> RecordBench {
+        let bench = try await RecordBench(state, isUnderWay: true)
+        let vm = try await bench.record()
+        let operation = try #require(vm.operation)
+        let job = foreign("operation.sing", "{}", of: vm.id)
+        try await bench.rig.database.write("foreign") { tx in
+            _ = try tx.enqueue(
+                Job(
+                    id: operation, kind: job.kind, vm: vm.id, host: rigHostA, epoch: Epoch(5), payload: job.payload,
+                    state: .parked, wish: 1, nextAttemptAt: tx.now, requestedBy: "admin", createdAt: tx.now,
+                    updatedAt: tx.now, unreadable: job.unreadable))
+        }
+        return bench
+    }
+
+    @Test func `deleting a VM ends its operation that cannot be read`() async throws {
+        let bench = try await bench(.running(RecordBench.here))
+        let operation = try #require(try await bench.record().operation)
+        _ = try await bench.rig.vms.destroy("v", isDeferrable: true, by: caller)
+        #expect(try await bench.rig.jobs.operation(operation.rawValue).outcome == .superseded)
+    }
+
+    @Test func `an operation that cannot be read is not given up in the middle of a move`() async throws {
+        let bench = try await bench(.migrating(RecordBench.move))
+        let before = try await bench.record()
+        let operation = try #require(before.operation)
+        let refused = await #expect(throws: Fault.self) {
+            _ = try await bench.rig.jobs.cancelOperation(operation.rawValue, by: caller)
+        }
+        #expect(refused?.code == .invalidState)
+        #expect(try await bench.record() == before)
+        #expect(try await bench.rig.jobs.operation(operation.rawValue).state == .parked)
+    }
+
     @Test func `the next start of a server looks again at operations that could not be read`() async throws {
         let rig = try await Rig()
         let job = foreign("operation.sing", "{}")

@@ -46,6 +46,6 @@ struct StoredWork {
             return .failure(
                 Obstacle(reason: "What the job is to do cannot be read, though its payload has version \(version)."))
         }
-        return .success(payload)
+        return .success(payload.atCurrentVersion)
     }
 }

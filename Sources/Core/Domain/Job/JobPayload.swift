@@ -50,6 +50,13 @@ package struct JobPayload: Hashable, Sendable, Codable {
         self.migration = migration
         self.arrivalCommand = arrivalCommand
     }
+
+    /// The same in this release's version: from an older one it was read, and in this one it is written again.
+    package var atCurrentVersion: JobPayload {
+        var payload = self
+        payload.version = Self.currentVersion
+        return payload
+    }
 }
 
 /// Work that this release cannot do, because it cannot read it: a newer one wrote it, or its row is damaged. It is kept as
