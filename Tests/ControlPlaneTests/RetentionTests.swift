@@ -63,6 +63,23 @@ import Testing
         #expect(try await rig.gcJobs().map(\.state) == [.parked])
     }
 
+    @Test func `a reader that falls behind what is kept is told so`() async throws {
+        let rig = try await store([])
+        for number in 1...4 {
+            try await rig.database.write("tell") { try $0.append(Event(kind: "test", message: "\(number)")) }
+        }
+        try await rig.database.write("forget") { tx in
+            _ = try tx.removeEvents(before: tx.now.adding(.seconds(60)), limit: 2)
+        }
+        let events = EventService(rig.context)
+        #expect(try await events.next(after: 2, limit: 9, atMost: .zero).map(\.id) == [3, 4])
+        #expect(try await events.next(after: 0, limit: 9, atMost: .zero).map(\.id) == [3, 4])
+        let fault = await #expect(throws: Fault.self) {
+            _ = try await events.next(after: 1, limit: 9, atMost: .zero)
+        }
+        #expect(fault?.code == .eventsExpired)
+    }
+
     @Test func `events are kept for a time of their own, and their numbers go on`() async throws {
         let rig = try await store([])
         try await rig.database.write("tell") { try $0.append(Event(kind: "test", message: "one")) }

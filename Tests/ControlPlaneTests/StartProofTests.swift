@@ -32,9 +32,8 @@ import Testing
         let engine = rig.startEngine()
         defer { engine.cancel() }
         try await connected(rig)
-        let kind: FaultKind = code == .internalError ? .bug : .unavailable
         let over = Flag()
-        refuseRepeats(rig, with: Fault(kind, code, "It cannot be asked.")) { over.isSet }
+        refuseRepeats(rig, with: Fault(.unavailable, code, "It cannot be asked.")) { over.isSet }
         let start = try await rig.vms.start("v", on: "a", by: caller)
         _ = try await eventually("the start was refused") {
             let job = try await rig.jobs.operation(start.id.rawValue)
@@ -55,7 +54,7 @@ import Testing
         defer { engine.cancel() }
         try await connected(rig)
         let over = Flag()
-        let broken = Fault(.bug, .internalError, "The agent's own disk failed.")
+        let broken = Fault(.unavailable, .internalError, "The agent's own disk failed.")
         rig.hosts.decideFate { _ in over.isSet ? .deliver : .reject(broken) }
         let start = try await rig.vms.start("v", on: "a", by: caller)
         _ = try await eventually("it is tried again") {
