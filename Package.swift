@@ -185,7 +185,7 @@ let package = Package(
         .testTarget(
             name: "SQLiteStoreTests",
             dependencies: ["StoreConformance", "Domain", "ControlPlane", "SQLStore", log],
-            swiftSettings: strict),
+            exclude: ["Golden", "Fixtures"], swiftSettings: strict),
         .testTarget(
             name: "ControlPlaneTests", dependencies: ["Domain", "ControlPlane", "SQLStore", "Platform", log],
             swiftSettings: strict),

@@ -25,7 +25,8 @@ import Testing
         var vm = VMResource(
             id: "i", name: "n", state: "stopping", stopCause: "requested", host: "h", lastHost: "l", epoch: 7, cpus: 2,
             memory: 512, image: "im", operation: "o", waitingFor: WaitingFor(host: "h", reason: "host-disconnected"),
-            expungeAt: "e", conflicts: [sighting], labels: ["app": "web"],
+            expungeAt: "e", conflicts: [sighting],
+            needsAttention: [ParkedJob(job: "j", kind: "k", host: "h", error: "e", hint: "t")], labels: ["app": "web"],
             placement: PlacementRulesResource(
                 hostLabels: ["zone": "a"], affinity: ["app": "db"], antiAffinity: ["app": "web"]), revision: 4,
             createdAt: "c", updatedAt: "u")
@@ -128,6 +129,10 @@ import Testing
             attempts: 1, lastError: "l", nextAttemptAt: "n", owner: "o", revision: 2, createdAt: "c", updatedAt: "u",
             endedAt: "e")
         try expectRoundTrip(GCJobResource.shape, job)
+        var would = job
+        would.wouldHappen = ["a", "b"]
+        (would.firstError, would.firstErrorAt, would.lastErrorAt) = ("f", "a", "b")
+        try expectRoundTrip(GCJobResource.shape, would)
         try expectRoundTrip(
             GCJobExplanation.shape,
             GCJobExplanation(

@@ -38,6 +38,38 @@ import Testing
         }
     }
 
+    @Test func `who asks for events that are not kept any more is told so, and not given the rest`() async throws {
+        try await TestServer.run { server in
+            for number in 1...4 {
+                try await server.database.write("test.tell") {
+                    try $0.append(Event(kind: "test", message: "number \(number)"))
+                }
+            }
+            try await server.database.write("test.forget") { tx in
+                let removed = try tx.removeEvents(before: tx.now.adding(.seconds(60)), limit: 2)
+                #expect(removed == 2)
+            }
+            let expired = try await server.send("GET", "/v1/events", headers: [("Last-Event-ID", "1")])
+            #expect(expired.status == 410 && expired.code == "events-expired", "\(expired.text)")
+            #expect(expired.json["hint"]?.text?.contains("present state") == true)
+            #expect(try await server.send("GET", "/v1/events?after=1").status == 410)
+            // All that comes after the second is kept, and 0 asks for what there is.
+            for path in ["/v1/events?after=2", "/v1/events?after=0"] {
+                let kept = await (try subscribe(server, path)).read { $0.contains("number 4") }
+                #expect(kept.contains("id: 3\n") && kept.contains("id: 4\n") && !kept.contains("id: 2\n"))
+            }
+            try await server.database.write("test.forget") { tx in
+                let removed = try tx.removeEvents(before: tx.now.adding(.seconds(60)), limit: 9)
+                #expect(removed == 2)
+            }
+            #expect(try await server.send("GET", "/v1/events?after=3").status == 410)
+            let live = try await subscribe(server, "/v1/events?after=4")
+            _ = await live.read { $0.contains("retry: 1000") }
+            try await server.database.write("test.tell") { try $0.append(Event(kind: "test", message: "number 5")) }
+            #expect(await live.read { $0.contains("number 5") }.contains("id: 5\n"))
+        }
+    }
+
     @Test func `a silent stream says that it is alive`() async throws {
         var limits = HTTPLimits()
         limits.heartbeat = .milliseconds(50)

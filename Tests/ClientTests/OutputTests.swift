@@ -39,6 +39,30 @@ struct OutputTests {
                 """)
     }
 
+    @Test func `a VM names the job that needs attention, and what can be done about it`() {
+        var stuck = vm("web", state: "stopping", host: "h-1")
+        stuck.needsAttention = [
+            ParkedJob(job: "j-1", kind: "stop-vm", host: "h-1", error: "It broke off.", hint: "roost gc run j-1")
+        ]
+        #expect(stuck.stateText(names) == "stopping NEEDS ATTENTION: stop-vm j-1")
+        let facts = stuck.facts(names)
+        #expect(facts.contains { $0.name == "NEEDS ATTENTION" && $0.value == "stop-vm j-1: It broke off." })
+        #expect(facts.contains { $0.name == "hint" && $0.value == "roost gc run j-1" })
+    }
+
+    @Test func `a GC job shows its first and its last error with their times, and what a dry run found`() {
+        var job = GCJobResource(
+            id: "j-1", kind: "stop-vm", vm: "v", host: "h-1", epoch: 2, mode: "cold", state: "needs-attention",
+            outcome: nil, attempts: 3, firstError: "first", firstErrorAt: "t1", lastError: "last", lastErrorAt: "t2",
+            nextAttemptAt: nil, owner: nil, revision: 2, createdAt: "c", updatedAt: "u", endedAt: nil)
+        let facts = Table.render(facts: job.facts(names))
+        for line in ["first error", "first error at", "last error", "last error at"] { #expect(facts.contains(line)) }
+        for value in ["first\n", "t1\n", "last\n", "t2\n", "needs-attention\n"] { #expect(facts.contains(value)) }
+        job.wouldHappen = ["one", "two"]
+        let found = job.rehearsal("tried now")
+        #expect(found == ["Nothing was changed. GC job j-1 would be tried now:", "  - one", "  - two"])
+    }
+
     @Test func `what is left of a VM says how long, or for whom it waits`() {
         let kept = vm("old", state: "destroyed", expungeAt: "2026-01-02T00:00:00.000Z")
         #expect(kept.stateText(names) == "destroyed (kept until 2026-01-02T00:00:00.000Z)")

@@ -344,7 +344,7 @@ import Testing
         let operation = try await rig.vms.destroy("v", isDeferrable: false, expunges: true, by: caller)
         #expect(try await ended(operation, rig).outcome == .deferred)
         let why = try await eventually("the job says why") {
-            try await rig.gcJobs().first { $0.kind == .deleteVolume && $0.lastError != nil }?.lastError
+            try await rig.gcJobs().first { $0.kind == .deleteVolume && $0.lastError != nil }?.lastError?.message
         }
         #expect(why.contains("host a"))
         #expect(try await rig.vm().state == .expunging)

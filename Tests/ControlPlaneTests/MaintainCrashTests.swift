@@ -51,7 +51,7 @@ import Testing
         // The client repeats what it got no answer to.
         let drain = try await rig.hostService.maintain("a", stopsImmovable: true, by: caller)
         let end = try await rig.jobs.wait(for: drain.id.rawValue, atMost: .seconds(20))
-        #expect(end.outcome == .drained, "commit \(commit): \(end.lastError ?? "")")
+        #expect(end.outcome == .drained, "commit \(commit): \(end.lastError?.message ?? "")")
         try await check(rig, commit)
         return !mortal.isDead
     }

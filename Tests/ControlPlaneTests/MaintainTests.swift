@@ -88,7 +88,8 @@ import Testing
             let drain = try await drain(rig)
             let open = try await progress(of: drain, rig, "it says why") { $0.guests.first?.fault != nil }
             #expect(
-                open.lastError == "0 of 1 have left; v: No host can take it. b: The host is maintenance.")
+                open.payload.drained?.summary == "0 of 1 have left; v: No host can take it. b: The host is maintenance."
+            )
             #expect(try await rig.vm().state == .running(Placement(host: rigHostA, epoch: Epoch(1))))
             let cancelled = try await rig.jobs.cancelOperation(drain.id.rawValue, by: caller)
             #expect(cancelled.outcome == .cancelledByUser)
@@ -236,7 +237,7 @@ import Testing
             }
             let drain = try await drain(rig)
             let open = try await progress(of: drain, rig, "it failed") { $0.guests.first?.failures == 1 }
-            #expect(open.lastError == "0 of 1 have left; v: libvirt refused")
+            #expect(open.payload.drained?.summary == "0 of 1 have left; v: libvirt refused")
             _ = try await rig.runningVM("other", on: "b")
             _ = try await ended(try await rig.vms.stop("other", StopRequest(mode: .cold), by: caller), rig)
             #expect(commands("A migrate", rig) == 0)
@@ -270,7 +271,7 @@ import Testing
             }
             rig.gates.open("migrate.before-prepare")
             let open = try await progress(of: drain, rig, "it is left alone") { $0.guests.first?.isLeftAlone == true }
-            #expect(open.lastError?.contains("Its move was cancelled") == true)
+            #expect(open.payload.drained?.summary.contains("Its move was cancelled") == true)
             #expect(try await rig.vm().state.label == .running)
             _ = try await rig.vms.stop("v", StopRequest(mode: .cold), by: caller)
             #expect(try await ended(drain, rig).outcome == .drained)

@@ -363,7 +363,7 @@ final class RandomWalk {
         return vms.filter { transient.contains($0.state.label) || $0.operation != nil }
             .map { "\($0.name) is \($0.state.sentence), operation \($0.operation?.rawValue ?? "none")" }
             + (jobs + operations).map {
-                "\($0.kind.rawValue) \($0.epoch) is \($0.state) after \($0.attempts): \($0.lastError ?? "")"
+                "\($0.kind.rawValue) \($0.epoch) is \($0.state) after \($0.attempts): \($0.lastError?.message ?? "")"
             }
     }
 }

@@ -147,7 +147,7 @@ extension Job {
     var outcome: JobOutcome? {
         switch state {
         case .ended(let end): end.outcome
-        case .waiting, .running: nil
+        case .waiting, .running, .parked: nil
         }
     }
 }

@@ -32,9 +32,8 @@ import Testing
         let engine = rig.startEngine()
         defer { engine.cancel() }
         try await connected(rig)
-        let kind: FaultKind = code == .internalError ? .bug : .unavailable
         let over = Flag()
-        refuseRepeats(rig, with: Fault(kind, code, "It cannot be asked.")) { over.isSet }
+        refuseRepeats(rig, with: Fault(.unavailable, code, "It cannot be asked.")) { over.isSet }
         let start = try await rig.vms.start("v", on: "a", by: caller)
         _ = try await eventually("the start was refused") {
             let job = try await rig.jobs.operation(start.id.rawValue)
@@ -50,7 +49,7 @@ import Testing
     }
 
     @Test(arguments: [
-        Fault(.bug, .internalError, "The agent's own disk failed."),
+        Fault(.unavailable, .internalError, "The agent's own disk failed."),
         Fault(.unavailable, .outcomeUnknown, "libvirt has begun to start the domain, and does not come to an end."),
     ])
     func `an agent's own failure in a first start, or its libvirt's in the middle of it, proves nothing`(

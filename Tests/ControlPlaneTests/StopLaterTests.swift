@@ -76,7 +76,7 @@ import Testing
         rig.hosts.change(rigHostA) { $0.libvirtAnswers = false }
         try await rig.connect(rigHostA)
         let waiting = try await eventually("the job says why") {
-            try await rig.gcJobs("waiting").first { $0.lastError?.contains("libvirt") == true }
+            try await rig.gcJobs("waiting").first { $0.lastError?.message.contains("libvirt") == true }
         }
         #expect(try await rig.vm().state.waiting == .libvirtUnavailable)
         let why = try await rig.jobs.explain(waiting.id.rawValue).waitsBecause

@@ -9,13 +9,13 @@ extension Check {
         Check("of many who enqueue under one key, all get the same job", manyEnqueueOne),
         Check("a job is replaced only at its revision", jobIsReplacedAtRevision),
         Check("unfinished jobs are found by VM and by host", unfinishedJobsAreFound),
-        Check("old ended jobs are removed with their steps, a few at a time", endedJobsAreRemoved),
+        Check("old ended jobs are removed with their steps by how they ended, a few at a time", endedJobsAreRemoved),
     ]
 
     @Sendable private static func jobIsRead(_ store: any Database, _: ManualClock) async throws {
         let payload = JobPayload(mode: .force, timeout: 5, isDeferrable: true, removesDisk: false)
         let ends: [JobState] = [
-            .waiting, .ended(JobEnd(.succeeded, .stopped)), .ended(JobEnd(.superseded, .superseded)),
+            .waiting, .parked, .ended(JobEnd(.succeeded, .stopped)), .ended(JobEnd(.superseded, .superseded)),
             .ended(
                 .failed(Fault(.unavailable, .hostUnreachable, "It is off.", hint: "Turn it on.", field: "host"))),
         ]
@@ -23,7 +23,8 @@ extension Check {
             var job = Sample.job(number + 1)
             job.payload = payload
             job.state = state
-            job.lastError = "it's away"
+            job.note("it's away", at: Sample.time)
+            job.note("still away", at: Sample.time.adding(.seconds(1)))
             job.endedAt = state.isEnded ? Sample.time : nil
             let written = job
             let enqueued = try await store.write("enqueue") { try $0.enqueue(written) }
@@ -94,11 +95,17 @@ extension Check {
             }
         }
         try await store.write("enqueue") { _ = try $0.enqueue(Sample.job(9)) }
-        #expect(try await store.write("sweep") { try $0.removeJobs(endedBefore: $0.now, limit: 10) } == 0)
+        try await store.write("fail") { transaction in
+            _ = try transaction.enqueue(Sample.job(8))
+            _ = try transaction.replace(ended(Sample.job(8), .failed), atRevision: 1)
+        }
+        #expect(try await store.write("sweep") { try $0.removeJobs(.succeeded, before: $0.now, limit: 10) } == 0)
         clock.advance(by: .seconds(1))
-        #expect(try await store.write("sweep") { try $0.removeJobs(endedBefore: $0.now, limit: 2) } == 2)
-        #expect(try await store.write("sweep") { try $0.removeJobs(endedBefore: $0.now, limit: 2) } == 1)
-        #expect(try await store.read { try $0.jobs(ListQuery()).items.map(\.id) } == [Sample.jobID(9)])
+        #expect(try await store.write("sweep") { try $0.removeJobs(.succeeded, before: $0.now, limit: 2) } == 2)
+        #expect(try await store.write("sweep") { try $0.removeJobs(.succeeded, before: $0.now, limit: 2) } == 1)
+        #expect(
+            try await store.read { try $0.jobs(ListQuery()).items.map(\.id) } == [Sample.jobID(8), Sample.jobID(9)])
+        #expect(try await store.write("sweep") { try $0.removeJobs(.failed, before: $0.now, limit: 2) } == 1)
         #expect(try await store.read { try $0.steps(of: Sample.jobID(1)) }.isEmpty)
     }
 

@@ -9,6 +9,7 @@ extension Check {
         Check("a worker whose lease was taken over writes nothing", lostLeaseIsFenced),
         Check("a take-over leaves the leases of its owner alone", takeOverSparesOwner),
         Check("a job under its lease can be put back to wait", jobWaitsAgain),
+        Check("nothing takes a parked job up or wakes it, until an operation is looked at again", parkedJobsRest),
         Check("waking a host makes its waiting jobs due, and only them", wakingMakesDue),
         Check("waking drains makes those that wait due, and no other job", drainsAreWoken),
         Check("a step is remembered in order, and only under the lease", stepsAreRemembered),
@@ -107,7 +108,7 @@ extension Check {
         let waiting = try await store.write("wait") { transaction in
             var next = job
             next.state = .waiting
-            next.lastError = "The host is away."
+            next.note("The host is away.", at: transaction.now)
             next.nextAttemptAt = later
             return try transaction.replace(next, underLease: job.leaseToken)
         }
@@ -116,6 +117,41 @@ extension Check {
         #expect(waiting?.revision == job.revision + 1)
         #expect(try await store.read { try $0.job(job.id) } == waiting)
         #expect(try await store.read { try $0.nextDueTime() } == later)
+    }
+
+    @Sendable private static func parkedJobsRest(_ store: any Database, _ clock: ManualClock) async throws {
+        try await store.write("enqueue") { transaction in
+            for (number, kind) in [JobKind.stopVM, .startOperation, .maintainOperation].enumerated() {
+                _ = try transaction.enqueue(Sample.job(number + 1, kind))
+            }
+        }
+        let claimed = try await store.write("claim") { try $0.claimDueJobs(owner: "a", limit: 9) }
+        let parked = try await store.write("park") { transaction in
+            try claimed.map { job in
+                var next = job
+                next.state = .parked
+                return try #require(try transaction.replace(next, underLease: job.leaseToken))
+            }
+        }
+        #expect(parked.map(\.owner) == [nil, nil, nil])
+        clock.advance(by: .seconds(1000))
+        try await store.write("wake") { transaction in
+            #expect(try transaction.wakeJobs(on: Sample.hostID(1)) == 0)
+            try transaction.wakeDrains()
+            #expect(try transaction.takeOverLeases(except: "") == 0)
+            #expect(try transaction.nextDueTime() == nil)
+            #expect(try transaction.claimDueJobs(owner: "a", limit: 9).isEmpty)
+            for job in parked {
+                #expect(try transaction.job(job.id) == job)
+                #expect(try transaction.parkedJobs(of: job.vm) == [job])
+                #expect(try transaction.unfinishedJobs(of: job.vm) == [job])
+                // Its key is still its own.
+                #expect(try transaction.enqueue(job) == job)
+            }
+        }
+        try await store.write("retry") { try $0.retryParkedOperations() }
+        let again = try await store.write("claim") { try $0.claimDueJobs(owner: "a", limit: 9) }
+        #expect(again.map(\.id) == [Sample.jobID(2), Sample.jobID(3)])
     }
 
     @Sendable private static func wakingMakesDue(_ store: any Database, _ clock: ManualClock) async throws {

@@ -129,6 +129,18 @@ extension Check {
         #expect(try await ids(["kind": "stop-vm", "vm": Sample.vmID(5).rawValue]) == numbers(5))
         #expect(try await ids(["purpose": "operation", "kind": "stop"]) == numbers(1, 2, 3, 4))
         #expect(try await ids(["host": Sample.hostID(2).rawValue]) == numbers(8))
+        try await store.write("park") { transaction in
+            for number in [1, 5] {
+                var next = try #require(try transaction.job(Sample.jobID(number)))
+                next.state = .parked
+                _ = try transaction.replace(next, atRevision: next.revision)
+            }
+        }
+        #expect(try await ids(["purpose": "operation", "state": "needs-attention"]) == numbers(1))
+        #expect(try await ids(["purpose": "gc", "state": "needs-attention"]) == numbers(5))
+        #expect(try await ids(["state": "needs-attention"]) == numbers(1, 5))
+        #expect(try await ids(["purpose": "operation", "state": "pending"]).isEmpty)
+        #expect(try await ids(["purpose": "gc", "state": "waiting"]).isEmpty)
     }
 
     @Sendable private static func badQueriesAreRefused(_ store: any Database, _: ManualClock) async throws {

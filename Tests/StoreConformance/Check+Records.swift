@@ -10,6 +10,7 @@ extension Check {
         Check("a join token is used once, by one of many at the same time", joinTokenIsUsedOnce),
         Check("revoking ends a host's unused join tokens, and no others", joinTokensAreRevoked),
         Check("events are numbered in commit order, without a gap", eventsAreNumbered),
+        Check("the oldest events are removed, a few at a time, and none between two that stay", oldEventsAreRemoved),
         Check("a request is remembered by its key until it is forgotten", requestIsRemembered),
     ]
 
@@ -79,6 +80,30 @@ extension Check {
         #expect(try await store.read { try $0.joinToken(hash: "unused") } == nil)
         #expect(try await store.read { try $0.joinToken(hash: "used") } != nil)
         #expect(try await store.read { try $0.joinToken(hash: "other") } != nil)
+    }
+
+    @Sendable private static func oldEventsAreRemoved(_ store: any Database, _ clock: ManualClock) async throws {
+        #expect(try await store.read { try $0.oldestEventID() } == nil)
+        let start = clock.wall()
+        // The clock was set back in between: the fourth has an earlier time than the third.
+        for seconds in [0, 1, 9, 2, 9] {
+            clock.advance(by: .milliseconds(start.milliseconds - clock.wall().milliseconds) + .seconds(seconds))
+            try await store.write("tell") { try $0.append(Event(kind: "test", message: "at \(seconds)")) }
+        }
+        let before = start.adding(.seconds(5))
+        func ids() async throws -> [Int64] { try await store.read { try $0.events(after: 0, limit: 9).map(\.id) } }
+        #expect(try await store.write("sweep") { try $0.removeEvents(before: start, limit: 9) } == 0)
+        #expect(try await store.write("sweep") { try $0.removeEvents(before: before, limit: 1) } == 1)
+        #expect(try await ids() == [2, 3, 4, 5])
+        #expect(try await store.write("sweep") { try $0.removeEvents(before: before, limit: 9) } == 1)
+        #expect(try await ids() == [3, 4, 5])
+        #expect(try await store.read { try $0.oldestEventID() } == 3)
+        let later = start.adding(.seconds(60))
+        #expect(try await store.write("sweep") { try $0.removeEvents(before: later, limit: 9) } == 3)
+        #expect(try await store.read { try $0.oldestEventID() } == nil)
+        #expect(try await store.read { try $0.latestEventID() } == 5)
+        try await store.write("tell") { try $0.append(Event(kind: "test", message: "next")) }
+        #expect(try await ids() == [6])
     }
 
     @Sendable private static func eventsAreNumbered(_ store: any Database, _ clock: ManualClock) async throws {

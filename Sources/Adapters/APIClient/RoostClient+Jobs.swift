@@ -1,8 +1,15 @@
 package import APIContract
 
 extension RoostClient {
-    package func gcJobs(vm: String? = nil, host: String? = nil) async throws(APIFailure) -> Listing<GCJobResource> {
-        try await list(["gc-jobs"], query: [(name: "vm", value: vm), (name: "host", value: host)])
+    package func gcJobs(
+        vm: String? = nil, host: String? = nil, state: String? = nil, kind: String? = nil
+    ) async throws(APIFailure) -> Listing<GCJobResource> {
+        try await list(
+            ["gc-jobs"],
+            query: [
+                (name: "vm", value: vm), (name: "host", value: host), (name: "state", value: state),
+                (name: "kind", value: kind),
+            ])
     }
 
     package func gcJob(_ job: String) async throws(APIFailure) -> Answer<GCJobResource> {
@@ -13,14 +20,22 @@ extension RoostClient {
         try await value(APIRequest(.get, ["gc-jobs", job, "explain"]))
     }
 
-    /// Makes the job due now; it runs soon after, not before this returns.
-    package func triggerGCJob(_ job: String) async throws(APIFailure) -> Answer<GCJobResource> {
-        try await value(APIRequest(.post, ["gc-jobs", job, "actions", "trigger"]))
+    /// Makes the job due now; it runs soon after, not before this returns. A dry run only says what would happen.
+    package func triggerGCJob(
+        _ job: String, isDryRun: Bool = false
+    ) async throws(APIFailure) -> Answer<GCJobResource> {
+        try await value(APIRequest(.post, ["gc-jobs", job, "actions", "trigger"], query: Self.dryRun(isDryRun)))
     }
 
-    /// Cancels the job; its VM keeps waiting.
-    package func deleteGCJob(_ job: String) async throws(APIFailure) -> Answer<GCJobResource?> {
-        let raw = try await send(APIRequest(.delete, ["gc-jobs", job]))
+    private static func dryRun(_ isDryRun: Bool) -> [(name: String, value: String?)] {
+        [(name: "dryRun", value: isDryRun ? "true" : nil)]
+    }
+
+    /// Cancels the job; its VM keeps waiting. A dry run only says what would happen.
+    package func deleteGCJob(
+        _ job: String, isDryRun: Bool = false
+    ) async throws(APIFailure) -> Answer<GCJobResource?> {
+        let raw = try await send(APIRequest(.delete, ["gc-jobs", job], query: Self.dryRun(isDryRun)))
         let job: GCJobResource? = raw.body.isEmpty ? nil : try raw.decoded()
         return Answer(value: job, text: raw.text, serverTime: raw.serverTime)
     }

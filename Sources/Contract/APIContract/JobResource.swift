@@ -8,7 +8,7 @@ package struct OperationResource: Codable, Hashable, Sendable {
     /// The host that a move leads to.
     package var destination: String?
     package var epoch: Int64
-    /// `pending`, `running`, `succeeded`, `failed`, `superseded` or `cancelled`.
+    /// `pending`, `running`, `needs-attention`, `succeeded`, `failed`, `superseded` or `cancelled`.
     package var state: String
     /// What came of it, once it ended; `deferred` says that a GC job goes on with it.
     package var outcome: String?
@@ -19,6 +19,11 @@ package struct OperationResource: Codable, Hashable, Sendable {
     package var drain: DrainResource?
     package var error: Problem?
     package var attempts: Int
+    /// What the first attempt that did not finish ran into, and the latest one.
+    package var firstError: String?
+    package var firstErrorAt: String?
+    package var lastError: String?
+    package var lastErrorAt: String?
     package var requestedBy: String
     package var revision: Int
     package var createdAt: String
@@ -28,9 +33,9 @@ package struct OperationResource: Codable, Hashable, Sendable {
     package init(
         id: String, kind: String, vm: String?, host: String?, destination: String? = nil, epoch: Int64, state: String,
         outcome: String?, progress: String?, transfer: Transfer? = nil, drain: DrainResource? = nil, error: Problem?,
-        attempts: Int,
-        requestedBy: String, revision: Int, createdAt: String,
-        updatedAt: String, endedAt: String?
+        attempts: Int, firstError: String? = nil, firstErrorAt: String? = nil, lastError: String? = nil,
+        lastErrorAt: String? = nil, requestedBy: String, revision: Int, createdAt: String, updatedAt: String,
+        endedAt: String?
     ) {
         self.id = id
         self.kind = kind
@@ -45,6 +50,10 @@ package struct OperationResource: Codable, Hashable, Sendable {
         self.drain = drain
         self.error = error
         self.attempts = attempts
+        self.firstError = firstError
+        self.firstErrorAt = firstErrorAt
+        self.lastError = lastError
+        self.lastErrorAt = lastErrorAt
         self.requestedBy = requestedBy
         self.revision = revision
         self.createdAt = createdAt
@@ -79,22 +88,29 @@ package struct GCJobResource: Codable, Hashable, Sendable {
     package var host: String
     package var epoch: Int64
     package var mode: String?
-    /// `waiting`, `running`, `done` or `cancelled`.
+    /// `waiting`, `running`, `needs-attention`, `done` or `cancelled`.
     package var state: String
     package var outcome: String?
     package var attempts: Int
+    /// What the first attempt that did not finish ran into, and the latest one.
+    package var firstError: String?
+    package var firstErrorAt: String?
     package var lastError: String?
+    package var lastErrorAt: String?
     package var nextAttemptAt: String?
     package var owner: String?
     package var revision: Int
     package var createdAt: String
     package var updatedAt: String
     package var endedAt: String?
+    /// Only in the answer to a dry run: what would happen. The rest is the job as it would be then.
+    package var wouldHappen: [String]?
 
     package init(
         id: String, kind: String, vm: String, host: String, epoch: Int64, mode: String?, state: String,
-        outcome: String?, attempts: Int, lastError: String?, nextAttemptAt: String?, owner: String?, revision: Int,
-        createdAt: String, updatedAt: String, endedAt: String?
+        outcome: String?, attempts: Int, firstError: String? = nil, firstErrorAt: String? = nil, lastError: String?,
+        lastErrorAt: String? = nil, nextAttemptAt: String?, owner: String?, revision: Int, createdAt: String,
+        updatedAt: String, endedAt: String?
     ) {
         self.id = id
         self.kind = kind
@@ -105,7 +121,10 @@ package struct GCJobResource: Codable, Hashable, Sendable {
         self.state = state
         self.outcome = outcome
         self.attempts = attempts
+        self.firstError = firstError
+        self.firstErrorAt = firstErrorAt
         self.lastError = lastError
+        self.lastErrorAt = lastErrorAt
         self.nextAttemptAt = nextAttemptAt
         self.owner = owner
         self.revision = revision

@@ -20,6 +20,8 @@ package struct VMResource: Codable, Hashable, Sendable {
     package var expungeAt: String?
     /// Live domains of this VM where none should be. Empty when all is well.
     package var conflicts: [DomainSighting]
+    /// Its jobs that nobody goes on with before somebody has looked after them. Empty when all is well.
+    package var needsAttention: [ParkedJob]
     package var labels: [String: String]
     package var placement: PlacementRulesResource
     package var revision: Int
@@ -30,7 +32,8 @@ package struct VMResource: Codable, Hashable, Sendable {
         id: String, name: String, state: String, stopCause: String?, host: String?, lastHost: String?,
         destination: String? = nil, epoch: Int64, cpus: Int, memory: Int, image: String, operation: String?,
         waitingFor: WaitingFor?, expungeAt: String? = nil, conflicts: [DomainSighting],
-        labels: [String: String] = [:], placement: PlacementRulesResource = PlacementRulesResource(), revision: Int,
+        needsAttention: [ParkedJob] = [], labels: [String: String] = [:],
+        placement: PlacementRulesResource = PlacementRulesResource(), revision: Int,
         createdAt: String, updatedAt: String
     ) {
         self.id = id
@@ -48,6 +51,7 @@ package struct VMResource: Codable, Hashable, Sendable {
         self.waitingFor = waitingFor
         self.expungeAt = expungeAt
         self.conflicts = conflicts
+        self.needsAttention = needsAttention
         self.labels = labels
         self.placement = placement
         self.revision = revision
@@ -64,6 +68,24 @@ package struct WaitingFor: Codable, Hashable, Sendable {
     package init(host: String, reason: String) {
         self.host = host
         self.reason = reason
+    }
+}
+
+/// Work on a VM that stopped trying: nothing but a hand makes it go on or ends it.
+package struct ParkedJob: Codable, Hashable, Sendable {
+    /// The id of the GC job or operation.
+    package var job: String
+    package var kind: String
+    package var host: String
+    package var error: String
+    package var hint: String
+
+    package init(job: String, kind: String, host: String, error: String, hint: String) {
+        self.job = job
+        self.kind = kind
+        self.host = host
+        self.error = error
+        self.hint = hint
     }
 }
 

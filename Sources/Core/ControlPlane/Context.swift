@@ -61,8 +61,12 @@ package struct ControlSettings: Sendable {
     package var joinTokenLifetime: Duration = .seconds(3600)
     /// How long a destroyed VM is kept, with its root disk, before it is expunged; zero: not at all.
     package var keepDestroyed: Duration = .seconds(24 * 3600)
-    /// How long ended jobs are kept.
+    /// How long jobs are kept that did what they were for.
     package var jobRetention: Duration = .seconds(7 * 24 * 3600)
+    /// How long jobs are kept that failed, or were superseded or cancelled.
+    package var failedJobRetention: Duration = .seconds(30 * 24 * 3600)
+    /// How long events are kept.
+    package var eventRetention: Duration = .seconds(30 * 24 * 3600)
     /// How long a request is remembered by its idempotency key.
     package var requestRetention: Duration = .seconds(24 * 3600)
     /// The address that hosts dial, as `roost host add` prints it.

@@ -29,6 +29,7 @@ package enum FaultCode: String, CaseIterable, Sendable, Codable {
     case diskElsewhere = "disk-elsewhere"
     case domainNotFound = "domain-not-found"
     case epochConflict = "epoch-conflict"
+    case eventsExpired = "events-expired"
     case forbidden
     case hostDeleted = "host-deleted"
     case hostInUse = "host-in-use"

@@ -254,7 +254,7 @@ package final class Agent: AgentInbox {
         let entry: JournalEntry?
         do { entry = try journal.entry(id) } catch {
             return try await runner.refuse(
-                command, id: id, Fault(.bug, .internalError, "The agent's journal cannot be read: \(error)"))
+                command, id: id, Fault(.unavailable, .internalError, "The agent's journal cannot be read: \(error)"))
         }
         switch entry {
         case .ended(let outcome): return outcome
@@ -303,7 +303,7 @@ package final class Agent: AgentInbox {
             let mark: EpochMark
             do { mark = try ledger.mark(of: vm) } catch {
                 throw error as? Fault
-                    ?? Fault(.bug, .internalError, "The agent's record of epochs cannot be read: \(error)")
+                    ?? Fault(.unavailable, .internalError, "The agent's record of epochs cannot be read: \(error)")
             }
             let highest = max(mark.highest, mark.closed, epochs[vm] ?? .none)
             epochs[vm] = highest == .none ? nil : highest

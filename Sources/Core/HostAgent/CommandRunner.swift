@@ -393,7 +393,7 @@ struct CommandRunner: Sendable {
     }
 
     func diskFault(_ error: any Error) -> Fault {
-        error as? Fault ?? Fault(.bug, .internalError, "The agent's own disk failed: \(error)")
+        error as? Fault ?? Fault(.unavailable, .internalError, "The agent's own disk failed: \(error)")
     }
 
     func raise(_ vm: VMID, highest: Epoch, closed: Epoch = .none) throws {

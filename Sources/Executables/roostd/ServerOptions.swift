@@ -50,6 +50,17 @@ struct ServerOptions: ParsableArguments {
         help: "For how many seconds a deleted VM can be recovered; 0: not at all. (default: 86400)")
     var keepDestroyed: Int?
 
+    @Option(name: .long, help: "For how many seconds jobs are kept that are done. (default: 604800)")
+    var keepJobs: Int?
+
+    @Option(
+        name: .long,
+        help: "For how many seconds jobs are kept that failed, or were superseded or cancelled. (default: 2592000)")
+    var keepFailedJobs: Int?
+
+    @Option(name: .long, help: "For how many seconds events are kept. (default: 2592000)")
+    var keepEvents: Int?
+
     @Option(name: .long, help: "How many virtual CPUs are handed out for each CPU of a host. (default: 4)")
     var cpuOvercommit: String?
 
@@ -65,8 +76,8 @@ struct ServerOptions: ParsableArguments {
     /// The names that a configuration file may have.
     private static let fileKeys: Set<String> = [
         "data-dir", "listen", "agent-listen", "agent-address", "database", "tls-certificate", "tls-key",
-        "silence-limit", "start-limit", "keep-destroyed", "cpu-overcommit", "memory-overcommit",
-        "host-memory-reserve", "log-level",
+        "silence-limit", "start-limit", "keep-destroyed", "keep-jobs", "keep-failed-jobs", "keep-events",
+        "cpu-overcommit", "memory-overcommit", "host-memory-reserve", "log-level",
     ]
 
     func settled() async throws -> SettledOptions {
@@ -88,6 +99,7 @@ struct ServerOptions: ParsableArguments {
         if let seconds = try number(keepDestroyed, file, "keep-destroyed", 0...31_536_000) {
             control.keepDestroyed = .seconds(seconds)
         }
+        try keep(file, in: &control)
         control.capacity = try capacity(file)
         let database = try (self.database ?? file["database"]).map { url in
             // The URL may hold a password, so that it is not repeated.
@@ -105,6 +117,17 @@ struct ServerOptions: ParsableArguments {
             dataDirectory: dataDir ?? file["data-dir"] ?? "/var/lib/roost", listen: listen, agentListen: agentListen,
             database: database, control: control, gateway: gateway, logLevel: level,
             certificate: tlsCertificate ?? file["tls-certificate"], key: tlsKey ?? file["tls-key"])
+    }
+
+    private func keep(_ file: FileSettings, in control: inout ControlSettings) throws {
+        let limits = 0...315_360_000
+        if let seconds = try number(keepJobs, file, "keep-jobs", limits) { control.jobRetention = .seconds(seconds) }
+        if let seconds = try number(keepFailedJobs, file, "keep-failed-jobs", limits) {
+            control.failedJobRetention = .seconds(seconds)
+        }
+        if let seconds = try number(keepEvents, file, "keep-events", limits) {
+            control.eventRetention = .seconds(seconds)
+        }
     }
 
     private func capacity(_ file: FileSettings) throws -> CapacityPolicy {

@@ -169,6 +169,7 @@ extension FaultCode {
         case .forbidden: 403
         case .notFound: 404
         case .methodNotAllowed: 405
+        case .eventsExpired: 410
         case .revisionMismatch: 412
         case .bodyTooLarge: 413
         case .idempotencyKeyReused, .imageInvalid: 422

@@ -65,8 +65,8 @@ package final class Metrics: Sendable {
             let page = try await self.services.hosts.hosts($0)
             return ListPage(items: page.items.map(\.host.connection.rawValue), next: page.next)
         }
-        let operations = try await countUnfinished(.operation, states: ["pending", "running"])
-        let gcJobs = try await countUnfinished(.gc, states: ["waiting", "running"])
+        let operations = try await countUnfinished(.operation, states: ["pending", "running", JobState.parkedLabel])
+        let gcJobs = try await countUnfinished(.gc, states: ["waiting", "running", JobState.parkedLabel])
         let figures = [
             Figure(name: "roost_vms", summary: "VMs by state.", label: "state", values: vms),
             Figure(name: "roost_hosts", summary: "Hosts by connection.", label: "connection", values: hosts),

@@ -5,6 +5,7 @@ extension Fault {
     /// The HTTP status that answers this fault.
     package var status: Int {
         if code == .methodNotAllowed { return 405 }
+        if code == .eventsExpired { return 410 }
         switch kind {
         case .invalid: return 400
         case .unauthenticated: return 401
@@ -48,6 +49,7 @@ extension FaultCode {
         case .diskElsewhere: "The disk lies on another host"
         case .domainNotFound: "There is no such domain on the host"
         case .epochConflict: "The host knows a later epoch"
+        case .eventsExpired: "The events are not kept any more"
         case .forbidden: "Not allowed"
         case .hostDeleted: "The host is deleted"
         case .hostInUse: "The host is in use"

@@ -9,18 +9,27 @@ extension OperationResource {
         switch job.state {
         case .waiting: state = "pending"
         case .running: state = "running"
+        case .parked: state = JobState.parkedLabel
         case .ended(let ended):
             state = ended.verdict.rawValue
             end = ended
         }
         self.init(
-            id: job.id.rawValue, kind: job.kind.label, vm: job.vmIfAny?.rawValue, host: job.host.textIfAny,
+            id: job.id.rawValue, kind: job.label, vm: job.vmIfAny?.rawValue, host: job.host.textIfAny,
             destination: job.peer?.rawValue, epoch: job.epoch.rawValue, state: state, outcome: end?.outcome.rawValue,
-            progress: end == nil ? job.lastError : nil, transfer: job.payload.progress.map { Transfer($0) },
+            progress: end == nil ? job.payload.drained?.summary ?? job.lastError?.message : nil,
+            transfer: job.payload.progress.map { Transfer($0) },
             drain: job.payload.drained.map { DrainResource($0) }, error: end?.fault?.problem, attempts: job.attempts,
-            requestedBy: job.requestedBy, revision: job.revision, createdAt: job.createdAt.rfc3339,
+            firstError: job.firstError?.message, firstErrorAt: job.firstError?.at.rfc3339,
+            lastError: job.lastError?.message, lastErrorAt: job.lastError?.at.rfc3339, requestedBy: job.requestedBy,
+            revision: job.revision, createdAt: job.createdAt.rfc3339,
             updatedAt: job.updatedAt.rfc3339, endedAt: job.endedAt?.rfc3339)
     }
+}
+
+extension JobState {
+    /// The public name of what waits for somebody to look after it.
+    static let parkedLabel = "needs-attention"
 }
 
 extension Transfer {
@@ -41,6 +50,7 @@ extension GCJobResource {
             state = "waiting"
             nextAttemptAt = job.nextAttemptAt
         case .running: state = "running"
+        case .parked: state = JobState.parkedLabel
         case .ended(let end):
             outcome = end.outcome
             switch end.verdict {
@@ -49,9 +59,11 @@ extension GCJobResource {
             }
         }
         self.init(
-            id: job.id.rawValue, kind: job.kind.label, vm: job.vm.rawValue, host: job.host.rawValue,
+            id: job.id.rawValue, kind: job.label, vm: job.vm.rawValue, host: job.host.rawValue,
             epoch: job.epoch.rawValue, mode: job.payload.mode?.rawValue, state: state, outcome: outcome?.rawValue,
-            attempts: job.attempts, lastError: job.lastError, nextAttemptAt: nextAttemptAt?.rfc3339, owner: job.owner,
+            attempts: job.attempts, firstError: job.firstError?.message, firstErrorAt: job.firstError?.at.rfc3339,
+            lastError: job.lastError?.message, lastErrorAt: job.lastError?.at.rfc3339,
+            nextAttemptAt: nextAttemptAt?.rfc3339, owner: job.owner,
             revision: job.revision, createdAt: job.createdAt.rfc3339, updatedAt: job.updatedAt.rfc3339,
             endedAt: job.endedAt?.rfc3339)
     }

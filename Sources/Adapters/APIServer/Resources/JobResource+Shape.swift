@@ -6,7 +6,7 @@ extension OperationResource {
         "Operation",
         [
             .text("id", "The operation's id.", format: "uuid") { $0.id },
-            .text("kind", "What was asked for.", oneOf: JobKind.operations.map(\.label)) { $0.kind },
+            .text("kind", "What was asked for: \(kinds(JobKind.operations)).") { $0.kind },
             .optionalText("vm", "The VM's id; null for work on a whole host.", format: "uuid") { $0.vm },
             .optionalText("host", "The host's id.", format: "uuid") { $0.host },
             .optionalText("destination", "The id of the host that a move leads to.", format: "uuid") {
@@ -15,7 +15,7 @@ extension OperationResource {
             .integer("epoch", "The VM's epoch that it is about.") { $0.epoch },
             .text(
                 "state", "How far it is.",
-                oneOf: ["pending", "running"] + JobEnd.Verdict.allCases.map(\.rawValue)
+                oneOf: ["pending", "running", JobState.parkedLabel] + JobEnd.Verdict.allCases.map(\.rawValue)
             ) { $0.state },
             .optionalText("outcome", "What came of it.", oneOf: JobOutcome.allCases.map(\.rawValue)) { $0.outcome },
             .optionalText("progress", "What it does or waits for.") { $0.progress },
@@ -23,6 +23,10 @@ extension OperationResource {
             .optionalOne("drain", DrainResource.shape) { $0.drain },
             .optionalOne("error", Problem.shape) { $0.error },
             .integer("attempts", "How often it was taken up.") { Int64($0.attempts) },
+            .optionalText("firstError", "What the first attempt that did not finish ran into.") { $0.firstError },
+            .optionalText("firstErrorAt", "When that was.", format: "date-time") { $0.firstErrorAt },
+            .optionalText("lastError", "What the latest attempt that did not finish ran into.") { $0.lastError },
+            .optionalText("lastErrorAt", "When that was.", format: "date-time") { $0.lastErrorAt },
             .text("requestedBy", "Who asked for it.") { $0.requestedBy },
             .integer("revision", "Rises with every change; also the ETag.") { Int64($0.revision) },
             .text("createdAt", "When it was accepted.", format: "date-time") { $0.createdAt },
@@ -47,15 +51,20 @@ extension GCJobResource {
         "GCJob",
         [
             .text("id", "The job's id.", format: "uuid") { $0.id },
-            .text("kind", "What is left to do.", oneOf: JobKind.gcJobs.map(\.label)) { $0.kind },
+            .text("kind", "What is left to do: \(kinds(JobKind.gcJobs)).") { $0.kind },
             .text("vm", "The VM's id.", format: "uuid") { $0.vm },
             .text("host", "The id of the host on which it is to be done.", format: "uuid") { $0.host },
             .integer("epoch", "The epoch of the domain that it is about, and of no other.") { $0.epoch },
             .optionalText("mode", "How hard a stop is.", oneOf: StopMode.allCases.map(\.rawValue)) { $0.mode },
-            .text("state", "How far it is.", oneOf: ["waiting", "running", "done", "cancelled"]) { $0.state },
+            .text("state", "How far it is.", oneOf: ["waiting", "running", JobState.parkedLabel, "done", "cancelled"]) {
+                $0.state
+            },
             .optionalText("outcome", "What came of it.", oneOf: JobOutcome.allCases.map(\.rawValue)) { $0.outcome },
             .integer("attempts", "How often it was taken up.") { Int64($0.attempts) },
-            .optionalText("lastError", "What the latest attempt ran into.") { $0.lastError },
+            .optionalText("firstError", "What the first attempt that did not finish ran into.") { $0.firstError },
+            .optionalText("firstErrorAt", "When that was.", format: "date-time") { $0.firstErrorAt },
+            .optionalText("lastError", "What the latest attempt that did not finish ran into.") { $0.lastError },
+            .optionalText("lastErrorAt", "When that was.", format: "date-time") { $0.lastErrorAt },
             .optionalText("nextAttemptAt", "When it is tried next, at the latest.", format: "date-time") {
                 $0.nextAttemptAt
             },
@@ -64,6 +73,8 @@ extension GCJobResource {
             .text("createdAt", "When it was written.", format: "date-time") { $0.createdAt },
             .text("updatedAt", "When it last changed.", format: "date-time") { $0.updatedAt },
             .optionalText("endedAt", "When it ended.", format: "date-time") { $0.endedAt },
+            .optionalTexts("wouldHappen", "Only after a dry run: what would happen.") { $0.wouldHappen }
+                .leftOutWhenAbsent,
         ])
 }
 
@@ -78,4 +89,9 @@ extension GCJobExplanation {
             .texts("cancelledBy", "What would end it without effect.") { $0.cancelledBy },
             .texts("steps", "The steps that are done.") { $0.steps },
         ])
+}
+
+/// The names of kinds that this release knows; a row of another release can have one of its own.
+private func kinds(_ known: [JobKind]) -> String {
+    known.map { "`\($0.label)`" }.joined(separator: ", ") + "; one of another name is a newer release's"
 }

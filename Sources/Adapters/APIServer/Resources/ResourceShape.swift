@@ -115,6 +115,14 @@ package struct ResourceField<Resource: Sendable>: Sendable {
         }
     }
 
+    static func optionalTexts(
+        _ name: String, _ summary: String, _ read: @escaping @Sendable (Resource) -> [String]?
+    ) -> Self {
+        Self(
+            name, ["type": ["array", "null"], "items": ["type": "string"], "description": .string(summary)]
+        ) { resource in read(resource).map { .array($0.map { .string($0) }) } }
+    }
+
     static func labels(
         _ name: String, _ summary: String, _ read: @escaping @Sendable (Resource) -> [String: String]
     ) -> Self {

@@ -12,9 +12,25 @@ extension VMResource {
             memory: vm.memory, image: vm.image.rawValue, operation: vm.operation?.rawValue,
             waitingFor: view.waitingFor.map { WaitingFor(host: $0.host.rawValue, reason: $0.reason.rawValue) },
             expungeAt: vm.state == .destroyed ? vm.expungeAt?.rfc3339 : nil,
-            conflicts: view.conflicts.map { DomainSighting($0) }, labels: vm.labels.values,
+            conflicts: view.conflicts.map { DomainSighting($0) },
+            needsAttention: view.parked.map { ParkedJob($0) }, labels: vm.labels.values,
             placement: PlacementRulesResource(vm.rules), revision: vm.revision,
             createdAt: vm.createdAt.rfc3339, updatedAt: vm.updatedAt.rfc3339)
+    }
+}
+
+extension ParkedJob {
+    init(_ job: Job) {
+        let hint =
+            switch job.kind.purpose {
+            case .gc:
+                "roost gc explain \(job.id) says more; roost gc run \(job.id) tries it again, roost gc delete \(job.id) "
+                    + "gives it up."
+            case .operation: "roost operation show \(job.id) says more; roost operation cancel \(job.id) gives it up."
+            }
+        self.init(
+            job: job.id.rawValue, kind: job.label, host: job.host.rawValue, error: job.lastError?.message ?? "",
+            hint: hint)
     }
 }
 

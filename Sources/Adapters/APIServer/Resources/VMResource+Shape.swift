@@ -27,6 +27,7 @@ extension VMResource {
                 "expungeAt", "Until when a destroyed VM is kept and can be recovered.", format: "date-time"
             ) { $0.expungeAt },
             .list("conflicts", DomainSighting.shape) { $0.conflicts },
+            .list("needsAttention", ParkedJob.shape) { $0.needsAttention },
             .labels("labels", "What people say of it.") { $0.labels },
             .one("placement", PlacementRulesResource.shape) { $0.placement },
             .integer("revision", "Rises with every change; also the ETag.") { Int64($0.revision) },
@@ -43,6 +44,18 @@ extension WaitingFor {
             .text("reason", "Why it cannot settle the state now.", oneOf: WaitReason.allCases.map(\.rawValue)) {
                 $0.reason
             },
+        ])
+}
+
+extension ParkedJob {
+    static let shape = ResourceShape<ParkedJob>(
+        "ParkedJob",
+        [
+            .text("job", "The id of the GC job or operation.", format: "uuid") { $0.job },
+            .text("kind", "What it is to do.") { $0.kind },
+            .text("host", "The id of the host that it is about.", format: "uuid") { $0.host },
+            .text("error", "Why it is not tried again.") { $0.error },
+            .text("hint", "What makes it go on, or ends it.") { $0.hint },
         ])
 }
 

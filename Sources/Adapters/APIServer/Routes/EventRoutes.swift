@@ -11,7 +11,8 @@ struct EventRoutes: Sendable {
     private var events: EventService { services.events }
 
     private static let after = QueryField<Int64>.integer(
-        "after", in: 0...Int64.max, "Begin after this event; by default with what happens from now on.")
+        "after", in: 0...Int64.max,
+        "Begin after this event, and with 0 with the oldest that is kept; by default with what happens from now on.")
     private static let limit = QueryField<Int64>.integer("limit", in: 1...500, "How many items; 100 by default.")
     private static let cursor = QueryField<String>.text(
         "cursor", upTo: 1024, "Where the page begins: `nextCursor` of the page before.")
@@ -24,22 +25,22 @@ struct EventRoutes: Sendable {
     private var stream: Route {
         Route(
             .get, "/v1/events", named: "streamEvents",
-            "Every state change in commit order, as Server-Sent Events; `Last-Event-ID` resumes without a gap.",
+            "Every state change in commit order, as Server-Sent Events; `Last-Event-ID` resumes without a gap, "
+                + "or is refused with 410 if an event after it is not kept any more.",
             query: [Self.after],
             answer: .other("text/event-stream", "`id`, `event` (its kind) and `data` (the event as JSON)."),
-            faults: [.invalidField]
+            faults: [.invalidField, .eventsExpired]
         ) { call in
-            let start: Int64
+            let wanted: Int64?
             if let last = call.lastEventID {
                 guard let id = Int64(last), id >= 0 else {
                     throw Fault.invalid("Last-Event-ID", "must be the id of an event.")
                 }
-                start = id
-            } else if let after = try call.query.optional(Self.after) {
-                start = after
+                wanted = id
             } else {
-                start = try await events.latest()
+                wanted = try call.query.optional(Self.after)
             }
+            let start = try await events.start(after: wanted)
             return Answer(
                 .ok, .stream(type: "text/event-stream") { writer in try await send(to: &writer, after: start) })
         }

@@ -9,8 +9,12 @@ struct JobRoutes: Sendable {
     private var operations: OperationAnswer { OperationAnswer(jobs: services.jobs) }
 
     private static let operationList = list(
-        states: ["pending", "running"] + JobEnd.Verdict.allCases.map(\.rawValue), kinds: JobKind.operations)
-    private static let gcList = list(states: ["waiting", "running", "done", "cancelled"], kinds: JobKind.gcJobs)
+        states: ["pending", "running", JobState.parkedLabel] + JobEnd.Verdict.allCases.map(\.rawValue),
+        kinds: JobKind.operations)
+    private static let gcList = list(
+        states: ["waiting", "running", JobState.parkedLabel, "done", "cancelled"], kinds: JobKind.gcJobs)
+    private static let dryRun = QueryField<Bool>.flag(
+        "dryRun", "Change nothing, and say what would happen: in `wouldHappen`, beside the job as it would be.")
     private static let operationPage = pageShape(of: OperationResource.shape)
     private static let gcPage = pageShape(of: GCJobResource.shape)
 
@@ -58,7 +62,7 @@ struct JobRoutes: Sendable {
     private var cancelOperation: Route {
         Route(
             .post, "/v1/operations/{operation}/actions/cancel", named: "cancelOperation",
-            "Breaks a live move or a drain off. Others are refused while they are under way, with what overtakes them; one that "
+            "Breaks a live move or a drain off, and ends what needs attention. Others are refused while they are under way, with what overtakes them; one that "
                 + "has ended is answered as it is.",
             body: .json(.empty),
             answer: .json(OperationResource.shape, "The operation."), faults: [.notFound, .invalidState]
@@ -102,21 +106,39 @@ struct JobRoutes: Sendable {
 
     private var triggerGCJob: Route {
         Route(
-            .post, "/v1/gc-jobs/{job}/actions/trigger", named: "triggerGCJob", "Makes a waiting GC job due now.",
+            .post, "/v1/gc-jobs/{job}/actions/trigger", named: "triggerGCJob",
+            "Makes a GC job due now that waits or needs attention.", query: [Self.dryRun],
             body: .json(.empty), answer: .json(GCJobResource.shape, "The GC job."), faults: [.notFound, .invalidState]
-        ) { call in .gcJob(try await jobs.trigger(call.value("job"), by: call.caller)) }
+        ) { call in
+            guard try call.query.optional(Self.dryRun) ?? false else {
+                return .gcJob(try await jobs.trigger(call.value("job"), by: call.caller))
+            }
+            return .rehearsal(try await jobs.rehearseTrigger(call.value("job"), by: call.caller))
+        }
     }
 
     private var deleteGCJob: Route {
         Route(
             .delete, "/v1/gc-jobs/{job}", named: "cancelGCJob", "Cancels a GC job; what it was to clean up stays.",
-            answer: .json(GCJobResource.shape, "The GC job."), faults: [.notFound]
-        ) { call in .gcJob(try await jobs.cancelGCJob(call.value("job"), by: call.caller)) }
+            query: [Self.dryRun], answer: .json(GCJobResource.shape, "The GC job."), faults: [.notFound, .invalidState]
+        ) { call in
+            guard try call.query.optional(Self.dryRun) ?? false else {
+                return .gcJob(try await jobs.cancelGCJob(call.value("job"), by: call.caller))
+            }
+            return .rehearsal(try await jobs.rehearseCancel(call.value("job"), by: call.caller))
+        }
     }
 }
 
 extension Answer {
     fileprivate static func gcJob(_ job: Job) -> Answer {
         .resource(GCJobResource.shape, GCJobResource(job)).tagged(job.revision)
+    }
+
+    /// Without a tag: there is no such revision.
+    fileprivate static func rehearsal(_ rehearsal: JobRehearsal) -> Answer {
+        var resource = GCJobResource(rehearsal.job)
+        resource.wouldHappen = rehearsal.changes
+        return .resource(GCJobResource.shape, resource)
     }
 }

@@ -41,6 +41,21 @@ extension SQLTransaction: EventLog {
         return try rows.first.map { try RowReader("counter", key: "name", $0).integer("value") } ?? 0
     }
 
+    func oldestEventID() throws -> Int64? {
+        let rows = try sql.query("SELECT MIN(id) AS id FROM event")
+        return try rows.first.flatMap { try RowReader("event", $0).optionalInteger("id") }
+    }
+
+    func removeEvents(before time: Timestamp, limit: Int) throws -> Int {
+        let oldest = try sql.query("SELECT id, recorded_at FROM event ORDER BY id LIMIT ?", SQLValue(limit)).map {
+            row in
+            let read = RowReader("event", row)
+            return (id: try read.integer("id"), at: try read.time("recorded_at"))
+        }
+        guard let last = oldest.prefix(while: { $0.at < time }).last else { return 0 }
+        return try sql.execute("DELETE FROM event WHERE id <= ?", SQLValue(last.id))
+    }
+
     private static func numberedEvent(_ row: SQLRow) throws -> NumberedEvent {
         let read = RowReader("event", row)
         return NumberedEvent(

@@ -24,6 +24,15 @@ extension SQLTransaction {
         return try rows.first.flatMap { try RowReader("job", $0).optionalTime("due") }
     }
 
+    func retryParkedOperations() throws {
+        let retried = try sql.execute(
+            """
+            UPDATE job SET state = 'waiting', next_attempt_at = ?, revision = revision + 1, updated_at = ?
+            WHERE state = 'parked' AND kind LIKE 'operation.%'
+            """, SQLValue(now), SQLValue(now))
+        if retried > 0 { noteJobs() }
+    }
+
     func wakeJobs(on host: HostID) throws -> Int {
         let woken = try sql.execute(
             """

@@ -7,13 +7,13 @@ enum JobListFilters {
         guard let purpose = JobKind.Purpose(rawValue: value) else {
             throw ListFilter.unknownValue(field, value, known: ["operation", "gc"])
         }
-        return isOne(of: kinds(of: purpose))
+        return condition(of: purpose)
     }
 
     /// The public name within its resource, or the stored one.
     static let kind = ListFilter { field, value, query in
         let candidates =
-            query.filters["purpose"].flatMap(JobKind.Purpose.init(rawValue:)).map(kinds) ?? JobKind.allCases
+            query.filters["purpose"].flatMap(JobKind.Purpose.init(rawValue:)).map(kinds) ?? JobKind.known
         let meant = candidates.filter { $0.label == value || $0.rawValue == value }
         guard !meant.isEmpty else { throw ListFilter.unknownValue(field, value, known: candidates.map(\.label)) }
         return isOne(of: meant)
@@ -31,11 +31,13 @@ enum JobListFilters {
     /// The states of both resources, in the words of the public API.
     private enum StateWord: String, CaseIterable {
         case waiting, running, done, pending, succeeded, failed, superseded, cancelled
+        case needsAttention = "needs-attention"
 
         var condition: SQLCondition {
             switch self {
             case .waiting, .pending: SQLCondition("state = 'waiting'")
             case .running: SQLCondition("state = 'running'")
+            case .needsAttention: SQLCondition("state = 'parked'")
             case .done: SQLCondition("state = 'ended' AND verdict <> 'cancelled'")
             case .succeeded: ended(.succeeded)
             case .failed: ended(.failed)
@@ -51,8 +53,8 @@ enum JobListFilters {
 
     private static func words(of purpose: JobKind.Purpose?) -> [StateWord] {
         switch purpose {
-        case .operation: [.pending, .running, .succeeded, .failed, .superseded, .cancelled]
-        case .gc: [.waiting, .running, .done, .cancelled]
+        case .operation: [.pending, .running, .needsAttention, .succeeded, .failed, .superseded, .cancelled]
+        case .gc: [.waiting, .running, .needsAttention, .done, .cancelled]
         case nil: StateWord.allCases
         }
     }
@@ -61,6 +63,15 @@ enum JobListFilters {
         switch purpose {
         case .operation: JobKind.operations
         case .gc: JobKind.gcJobs
+        }
+    }
+
+    /// Also those of a kind that only another release knows.
+    private static func condition(of purpose: JobKind.Purpose) -> SQLCondition {
+        let pattern = SQLValue.text("\(JobKind.operationPrefix)%")
+        return switch purpose {
+        case .operation: SQLCondition("kind LIKE ?", [pattern])
+        case .gc: SQLCondition("kind NOT LIKE ?", [pattern])
         }
     }
 

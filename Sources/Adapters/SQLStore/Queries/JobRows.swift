@@ -9,8 +9,8 @@ enum JobRows {
         "peer",
     ]
     static let changing = [
-        "payload", "state", "verdict", "outcome", "fault", "attempts", "last_error", "next_attempt_at", "owner",
-        "lease_token", "updated_at", "ended_at",
+        "payload", "state", "verdict", "outcome", "fault", "attempts", "first_error", "first_error_at", "last_error",
+        "last_error_at", "next_attempt_at", "owner", "lease_token", "updated_at", "ended_at",
     ]
     static let columns = (fixed + changing).joined(separator: ", ")
     static let select = "SELECT \(columns) FROM job"
@@ -31,11 +31,12 @@ enum JobRows {
         record: record)
 
     /// The stored form of `Job.state` without its end.
-    private enum Phase: String { case waiting, running, ended }
+    private enum Phase: String { case waiting, running, parked, ended }
 
     static func fixedValues(_ job: Job) -> [SQLValue] {
         [
-            SQLValue(job.id), SQLValue(job.revision), SQLValue(job.createdAt), SQLValue(job.kind), SQLValue(job.vm),
+            SQLValue(job.id), SQLValue(job.revision), SQLValue(job.createdAt), SQLValue(job.storedKind),
+            SQLValue(job.vm),
             SQLValue(job.host), SQLValue(job.epoch), SQLValue(job.wish), SQLValue(job.requestedBy),
             SQLValue(job.uniqueKey), SQLValue(job.peer),
         ]
@@ -47,12 +48,14 @@ enum JobRows {
         switch job.state {
         case .waiting: (phase, end) = (.waiting, nil)
         case .running: (phase, end) = (.running, nil)
+        case .parked: (phase, end) = (.parked, nil)
         case .ended(let how): (phase, end) = (.ended, how)
         }
         return [
-            SQLValue(try JSONText.encode(job.payload)), SQLValue(phase), SQLValue(end?.verdict.rawValue),
+            SQLValue(try StoredWork.text(of: job)), SQLValue(phase), SQLValue(end?.verdict.rawValue),
             SQLValue(end?.outcome.rawValue), SQLValue(try end?.fault.map(JSONText.encode)), SQLValue(job.attempts),
-            SQLValue(job.lastError), SQLValue(job.nextAttemptAt), SQLValue(job.owner), SQLValue(job.leaseToken),
+            SQLValue(job.firstError?.message), SQLValue(job.firstError?.at), SQLValue(job.lastError?.message),
+            SQLValue(job.lastError?.at), SQLValue(job.nextAttemptAt), SQLValue(job.owner), SQLValue(job.leaseToken),
             SQLValue(job.updatedAt), SQLValue(job.endedAt),
         ]
     }
@@ -63,7 +66,7 @@ enum JobRows {
         stored.revision = revision
         stored.updatedAt = now
         switch job.state {
-        case .waiting: (stored.owner, stored.endedAt) = (nil, nil)
+        case .waiting, .parked: (stored.owner, stored.endedAt) = (nil, nil)
         case .running: stored.endedAt = nil
         case .ended: (stored.owner, stored.endedAt) = (nil, job.endedAt ?? now)
         }
@@ -72,15 +75,22 @@ enum JobRows {
 
     static func record(_ row: SQLRow) throws -> Job {
         let read = RowReader("job", row)
+        let work = StoredWork(kind: try read.text("kind"), payload: try read.text("payload"))
         return Job(
-            id: try read.id("id"), kind: try read.label("kind"), vm: try read.id("vm"), host: try read.id("host"),
-            epoch: try read.epoch("epoch"), payload: try read.json("payload"), state: try state(read),
+            id: try read.id("id"), kind: work.kind, vm: try read.id("vm"), host: try read.id("host"),
+            epoch: try read.epoch("epoch"), payload: work.payload, state: try state(read),
             wish: try read.int("wish"), attempts: try read.int("attempts"),
-            lastError: try read.optionalText("last_error"), nextAttemptAt: try read.time("next_attempt_at"),
-            owner: try read.optionalText("owner"), leaseToken: try read.integer("lease_token"),
-            requestedBy: try read.text("requested_by"), revision: try read.int("revision"),
-            createdAt: try read.time("created_at"), updatedAt: try read.time("updated_at"),
-            endedAt: try read.optionalTime("ended_at"))
+            firstError: try error(read, "first_error"), lastError: try error(read, "last_error"),
+            nextAttemptAt: try read.time("next_attempt_at"), owner: try read.optionalText("owner"),
+            leaseToken: try read.integer("lease_token"), requestedBy: try read.text("requested_by"),
+            revision: try read.int("revision"), createdAt: try read.time("created_at"),
+            updatedAt: try read.time("updated_at"), endedAt: try read.optionalTime("ended_at"),
+            unreadable: work.unreadable)
+    }
+
+    private static func error(_ read: RowReader, _ column: String) throws -> JobError? {
+        guard let message = try read.optionalText(column) else { return nil }
+        return JobError(message, at: try read.time("\(column)_at"))
     }
 
     private static func state(_ read: RowReader) throws -> JobState {
@@ -91,8 +101,9 @@ enum JobRows {
         switch (phase, verdict, outcome, fault) {
         case (.waiting, nil, nil, nil): return .waiting
         case (.running, nil, nil, nil): return .running
+        case (.parked, nil, nil, nil): return .parked
         case (.ended, let verdict?, let outcome?, let fault): return .ended(JobEnd(verdict, outcome, fault: fault))
-        case (.waiting, _, _, _), (.running, _, _, _), (.ended, _, _, _):
+        case (.waiting, _, _, _), (.running, _, _, _), (.parked, _, _, _), (.ended, _, _, _):
             throw read.impossible("its verdict, outcome or fault does not fit the state '\(phase.rawValue)'")
         }
     }
@@ -115,6 +126,11 @@ extension SQLTransaction: JobTable {
             "\(JobRows.select) WHERE (host = ? OR peer = ?) AND state <> 'ended' ORDER BY created_at, id",
             SQLValue(host), SQLValue(host)
         ).map(JobRows.record)
+    }
+
+    func parkedJobs(of vm: VMID) throws -> [Job] {
+        try sql.query("\(JobRows.select) WHERE vm = ? AND state = 'parked' ORDER BY created_at, id", SQLValue(vm))
+            .map(JobRows.record)
     }
 
     func enqueue(_ new: Job) throws -> Job {
@@ -151,11 +167,11 @@ extension SQLTransaction: JobTable {
         return try JobRows.record(row)
     }
 
-    func removeJobs(endedBefore time: Timestamp, limit: Int) throws -> Int {
+    func removeJobs(_ verdict: JobEnd.Verdict, before time: Timestamp, limit: Int) throws -> Int {
         try sql.execute(
             """
-            DELETE FROM job WHERE id IN
-                (SELECT id FROM job WHERE state = 'ended' AND ended_at < ? ORDER BY ended_at LIMIT ?)
-            """, SQLValue(time), SQLValue(limit))
+            DELETE FROM job WHERE id IN (SELECT id FROM job
+                WHERE state = 'ended' AND verdict = ? AND ended_at < ? ORDER BY ended_at LIMIT ?)
+            """, SQLValue(verdict), SQLValue(time), SQLValue(limit))
     }
 }

@@ -15,13 +15,17 @@ package final class JobEngine: Sendable {
         turns = MoveTurns(limit: context.settings.concurrentDrainMoves)
     }
 
-    /// Takes over what an earlier run of this node left under lease, then works until the task is cancelled.
+    /// Takes over what an earlier run of this node left under lease, and looks again at operations that another release
+    /// could not read; then works until the task is cancelled.
     ///
     /// Only to be called while no other process can hold leases in this database. When cancelled, it takes nothing new up,
     /// cuts the waits of what runs short and gives those jobs back.
     package func run() async throws {
         let owner = context.settings.node
-        _ = try await context.database.write("job.take-over") { tx in try tx.takeOverLeases(except: "") }
+        _ = try await context.database.write("job.take-over") { tx in
+            try tx.retryParkedOperations()
+            return try tx.takeOverLeases(except: "")
+        }
         await withDiscardingTaskGroup { group in
             while !Task.isCancelled {
                 let ticket = context.feed.ticket(.jobs)
@@ -57,27 +61,29 @@ package final class JobEngine: Sendable {
     private func work(on job: Job) async {
         context.logger.debug("job taken up", metadata: job.metadata(["attempt": "\(job.attempts)"]))
         do {
-            switch try await workflow(for: job.kind).attempt(job) {
+            switch try await workflow(for: job).attempt(job) {
             case .ended:
                 await context.sessions.acknowledge(job.command, on: job.host)
                 if let peer = job.peer { await context.sessions.acknowledge(job.arrivalCommand, on: peer) }
             case .settled: break
-            case .again(let fault, let wait): await giveBack(job, fault, wait)
+            case .again(let fault, let wait): await giveBack(job, Unfinished(job, fault, wait))
+            case .stuck(let reason): await giveBack(job, Unfinished(reason: reason, wait: .answer, isStuck: true))
             }
         } catch is LeaseLost {
             context.logger.debug("job was ended or taken over meanwhile", metadata: job.metadata())
         } catch {
             context.logger.error("job attempt broke off", metadata: job.metadata(["error": "\(error)"]))
             let fault = error as? Fault ?? Fault(.bug, .internalError, "The attempt broke off by an internal error.")
-            await giveBack(job, fault, .answer)
+            await giveBack(job, Unfinished(job, fault, .answer))
         }
         running.withLock { $0 -= 1 }
         // A place is free: what was due and found none is looked for again.
         context.feed.committed(jobsTouched: true)
     }
 
-    private func workflow(for kind: JobKind) -> any Workflow {
-        switch kind {
+    private func workflow(for job: Job) -> any Workflow {
+        guard job.unreadable == nil else { return UnreadableJob() }
+        return switch job.kind {
         case .startOperation: StartOperation(context: context)
         case .stopOperation: StopOperation(context: context)
         case .pauseOperation: ControlOperation(context: context, control: .pause)
@@ -93,15 +99,16 @@ package final class JobEngine: Sendable {
         case .destroyVM: DestroyVMJob(context: context)
         case .adoptVM: AdoptVMJob(context: context)
         case .deleteVolume: DeleteVolumeJob(context: context)
+        case .unknownOperation, .unknownGC: UnreadableJob()
         }
     }
 
     /// Puts the job off, however long the store refuses: nobody else would find a job that keeps its lease. A node that
     /// stops leaves it to the take-over at its next start.
-    private func giveBack(_ job: Job, _ fault: Fault, _ wait: Attempt.Wait) async {
+    private func giveBack(_ job: Job, _ unfinished: Unfinished) async {
         var failures = 0
         while true {
-            do { return try await putOff(job, fault, wait) } catch is LeaseLost {
+            do { return try await putOff(job, unfinished) } catch is LeaseLost {
                 context.logger.debug("job was ended or taken over meanwhile", metadata: job.metadata())
                 return
             } catch {
@@ -113,20 +120,22 @@ package final class JobEngine: Sendable {
         }
     }
 
-    /// Gives the job's lease back until its next attempt.
-    private func putOff(_ job: Job, _ fault: Fault, _ wait: Attempt.Wait) async throws {
+    /// Gives the job's lease back: until its next attempt, or, where trying again cannot help, until a hand takes it up.
+    private func putOff(_ job: Job, _ unfinished: Unfinished) async throws {
         let settings = context.settings
         let unit = context.random.unit()
         let fresh = CommandID(from: context.ids)
+        // What breaks an attempt off while the node stops says nothing of the job.
         let isStopping = Task.isCancelled
+        let isParked = unfinished.isStuck && !isStopping
         try await context.database.write("job.put-off") { tx in
             // A stronger wish may have been added to the row meanwhile.
             guard var next = try tx.job(job.id), !next.state.isEnded else { throw LeaseLost() }
-            next.state = .waiting
+            next.state = isParked ? .parked : .waiting
             next.owner = nil
-            next.lastError = fault.message
+            next.note(unfinished.reason, at: tx.now)
             var delay = settings.retry.delay(attempts: job.attempts, unit: unit)
-            switch wait {
+            switch unfinished.wait {
             case .host:
                 // If the host came back while this attempt failed, its wake-up has passed.
                 let isPeerLost = try job.peer.map { try tx.reasonUnreachable($0) != nil } ?? false
@@ -135,10 +144,39 @@ package final class JobEngine: Sendable {
             case .backoff: next.payload.command = fresh
             }
             next.nextAttemptAt = isStopping ? tx.now : tx.now.adding(delay)
-            if try tx.replace(next, underLease: job.leaseToken) == nil { throw LeaseLost() }
+            guard let stored = try tx.replace(next, underLease: job.leaseToken) else { throw LeaseLost() }
+            if isParked { try tx.announceParking(of: stored) }
         }
-        context.logger.info(
-            "job waits", metadata: job.metadata(["attempt": "\(job.attempts)", "error": "\(fault.message)"]))
+        context.logger.log(
+            level: isParked ? .error : .info, isParked ? "job needs attention" : "job waits",
+            metadata: job.metadata(["attempt": "\(job.attempts)", "error": "\(unfinished.reason)"]))
+    }
+}
+
+/// Why an attempt did not finish its job, and what makes the next one worth while.
+private struct Unfinished: Sendable {
+    let reason: String
+    let wait: Attempt.Wait
+    /// Nothing does, until somebody has looked after it.
+    let isStuck: Bool
+
+    init(reason: String, wait: Attempt.Wait, isStuck: Bool) {
+        self.reason = reason
+        self.wait = wait
+        self.isStuck = isStuck
+    }
+
+    init(_ job: Job, _ fault: Fault, _ wait: Attempt.Wait) {
+        self.init(reason: fault.message, wait: wait, isStuck: job.isStuck(on: fault))
+    }
+}
+
+extension Transaction {
+    fileprivate func announceParking(of job: Job) throws {
+        try append(
+            Event(
+                kind: "job.needs-attention", vm: job.vmIfAny, host: job.host, job: job.id, epoch: job.epoch,
+                message: "\(job.label) needs attention: \(job.lastError?.message ?? "")", principal: job.requestedBy))
     }
 }
 
@@ -151,7 +189,7 @@ extension Job {
             case .gc: "job"
             }
         let own: Logger.Metadata = [
-            purpose: "\(id)", "kind": "\(kind.rawValue)", "vm": "\(vm)", "host": "\(host)", "epoch": "\(epoch)",
+            purpose: "\(id)", "kind": "\(storedKind)", "vm": "\(vm)", "host": "\(host)", "epoch": "\(epoch)",
         ]
         return own.merging(more) { _, newer in newer }
     }

@@ -1,7 +1,7 @@
 package import Domain
 
-/// Ends what is kept only for a time, in small batches: ended jobs and remembered requests are removed, and destroyed VMs
-/// expunged.
+/// Ends what is kept only for a time, in small batches: ended jobs, events and remembered requests are removed, and
+/// destroyed VMs expunged.
 package struct Retention: Sendable {
     private let context: Context
     private let interval: Duration
@@ -44,17 +44,40 @@ package struct Retention: Sendable {
 
     private func forgetEnded() async throws {
         let settings = context.settings
-        let limit = batch
         // A request that is remembered is answered with its job.
-        let jobAge = max(settings.jobRetention, settings.requestRetention)
+        for verdict in JobEnd.Verdict.allCases {
+            let age = max(settings.retention(of: verdict), settings.requestRetention)
+            try await remove("retention.jobs", olderThan: age) { try $0.removeJobs(verdict, before: $1, limit: $2) }
+        }
+        try await remove("retention.requests", olderThan: settings.requestRetention) {
+            try $0.forgetRequests(before: $1, limit: $2)
+        }
+        try await remove("retention.events", olderThan: settings.eventRetention) {
+            try $0.removeEvents(before: $1, limit: $2)
+        }
+    }
+
+    /// Runs `body`, which says how many rows it took, until nothing of this age is left; each time in a transaction of its
+    /// own, so that others get their turn.
+    private func remove(
+        _ label: String, olderThan age: Duration,
+        _ body: @escaping @Sendable (any Transaction, _ before: Timestamp, _ limit: Int) throws -> Int
+    ) async throws {
+        let limit = batch
         var removed = limit
         while removed >= limit, !Task.isCancelled {
-            removed = try await context.database.write("retention") { tx in
-                let jobs = try tx.removeJobs(endedBefore: tx.now.adding(.zero - jobAge), limit: limit)
-                let requests = try tx.forgetRequests(
-                    before: tx.now.adding(.zero - settings.requestRetention), limit: limit)
-                return max(jobs, requests)
+            removed = try await context.database.write(label) { tx in
+                try body(tx, tx.now.adding(.zero - age), limit)
             }
+        }
+    }
+}
+
+extension ControlSettings {
+    fileprivate func retention(of verdict: JobEnd.Verdict) -> Duration {
+        switch verdict {
+        case .succeeded: jobRetention
+        case .failed, .superseded, .cancelled: failedJobRetention
         }
     }
 }

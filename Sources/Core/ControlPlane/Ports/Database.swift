@@ -98,12 +98,16 @@ package struct Allocation: Hashable, Sendable {
     }
 }
 
+/// A job whose kind or payload cannot be read is a job like others here, with `unreadable` set; what is stored of it in
+/// their place stays as it is, whatever else of it is written.
 package protocol JobTable {
     func job(_ id: JobID) throws -> Job?
     func jobs(_ query: ListQuery) throws -> ListPage<Job>
     /// Jobs of `vm` that have not ended.
     func unfinishedJobs(of vm: VMID) throws -> [Job]
     func unfinishedJobs(on host: HostID) throws -> [Job]
+    /// Jobs of `vm` that are parked.
+    func parkedJobs(of vm: VMID) throws -> [Job]
     /// Writes the job, unless an unfinished one has its unique key; returns the one that is there then.
     func enqueue(_ job: Job) throws -> Job
     /// Writes `next` if the row still has `revision`; throws `LostRace` otherwise.
@@ -115,6 +119,8 @@ package protocol JobTable {
     func claimDueJobs(owner: String, limit: Int) throws -> [Job]
     /// The earliest time at which a waiting job is due.
     func nextDueTime() throws -> Timestamp?
+    /// Makes all parked operations due now: this release may be able to do what another could not.
+    func retryParkedOperations() throws
     /// Makes all waiting jobs of `host` due now; returns how many there were.
     func wakeJobs(on host: HostID) throws -> Int
     /// Makes all waiting drains of hosts due now.
@@ -128,8 +134,8 @@ package protocol JobTable {
     func steps(of job: JobID) throws -> [JobStep]
     /// Remembers a step, if the job still runs under lease `token`; false if the lease is lost.
     func recordStep(_ output: String, of job: JobID, named step: String, underLease token: Int64) throws -> Bool
-    /// Removes at most `limit` jobs that ended before `time`; returns how many.
-    func removeJobs(endedBefore time: Timestamp, limit: Int) throws -> Int
+    /// Removes at most `limit` jobs that ended so before `time`, with their steps; returns how many.
+    func removeJobs(_ verdict: JobEnd.Verdict, before time: Timestamp, limit: Int) throws -> Int
 }
 
 package struct JobStep: Hashable, Sendable {
@@ -195,8 +201,13 @@ package protocol EventLog {
     func append(_ event: Event) throws
     /// Events with ids above `id`, oldest first.
     func events(after id: Int64, limit: Int) throws -> [NumberedEvent]
-    /// The id of the newest event; 0 when there is none.
+    /// The id of the newest event, also if it is not kept any more; 0 when there was none.
     func latestEventID() throws -> Int64
+    /// The id of the oldest event that is kept.
+    func oldestEventID() throws -> Int64?
+    /// Removes at most `limit` events from before `time`, the oldest first, so that none is missing among those that stay;
+    /// returns how many.
+    func removeEvents(before time: Timestamp, limit: Int) throws -> Int
 }
 
 /// A change of a record, as `/v1/events` tells it; also the audit log, with who asked.

@@ -24,6 +24,9 @@ package struct Caller: Sendable {
         self.ifMatch = ifMatch
     }
 
+    /// The same, of whom no request is remembered.
+    var withoutKey: Caller { Caller(principal: principal, ifMatch: ifMatch) }
+
     func check(revision: Int) throws(Fault) {
         guard let ifMatch, ifMatch != revision else { return }
         throw Fault(

@@ -125,7 +125,7 @@ extension Transaction {
         if vm.operation == job.id { next.operation = nil }
         switch job.kind {
         case .startOperation, .stopOperation, .pauseOperation, .resumeOperation, .resetOperation, .rebootOperation,
-            .migrateOperation, .recoverOperation:
+            .migrateOperation, .recoverOperation, .unknownOperation:
             try end(job, as: .afterFence(job.kind))
         case .destroyOperation where vm.state == .expunging, .expungeOperation:
             try end(job, as: JobEnd(.succeeded, .deferred))
@@ -135,7 +135,7 @@ extension Transaction {
             next = try next.after(.destroyed(keptUntil: keptUntil(settings)))
             next.operation = nil
             return try settle(vm, destroyed: next, by: principal, ids, settings)
-        case .stopVM, .deleteVolume, .adoptVM, .maintainOperation: return
+        case .stopVM, .deleteVolume, .adoptVM, .maintainOperation, .unknownGC: return
         }
         _ = try replace(vm, with: next, by: principal)
     }
@@ -173,7 +173,7 @@ extension Job {
     fileprivate var wasCancelledByHostDelete: Bool {
         switch state {
         case .ended(let end): end.outcome == .hostDeleted || end.fault?.code == .hostDeleted
-        case .waiting, .running: false
+        case .waiting, .running, .parked: false
         }
     }
 }
@@ -188,9 +188,9 @@ extension JobEnd {
         case .expungeOperation, .deleteVolume: JobEnd(.succeeded, .deferred)
         case .startOperation:
             .failed(Fault(.conflict, .hostUnreachable, "The host was fenced before the VM ran."))
-        case .pauseOperation, .resumeOperation, .resetOperation, .rebootOperation:
+        case .pauseOperation, .resumeOperation, .resetOperation, .rebootOperation, .unknownOperation:
             .failed(Fault(.conflict, .hostUnreachable, "The host was fenced before it answered."))
-        case .adoptVM: JobEnd(.superseded, .superseded)
+        case .adoptVM, .unknownGC: JobEnd(.superseded, .superseded)
         case .maintainOperation: JobEnd(.succeeded, .drained)
         case .migrateOperation:
             .failed(Fault(.conflict, .hostUnreachable, "A host of the move was fenced before the move had ended."))

@@ -54,7 +54,7 @@ extension Transaction {
             try append(
                 Event(
                     kind: "job.waiting", vm: job.vm, host: job.host, job: job.id, epoch: job.epoch,
-                    message: "GC job \(job.kind.label) was left for its host.", principal: job.requestedBy))
+                    message: "GC job \(job.label) was left for its host.", principal: job.requestedBy))
             return job
         }
         guard let wanted = job.payload.mode, let has = there.payload.mode, wanted > has else { return there }
@@ -100,7 +100,7 @@ extension Transaction {
         try append(
             Event(
                 kind: "job.\(end.verdict.rawValue)", vm: job.vmIfAny, host: job.host, job: job.id, epoch: job.epoch,
-                message: end.fault?.message ?? "\(job.kind.label) ended: \(end.outcome.rawValue).",
+                message: end.fault?.message ?? "\(job.label) ended: \(end.outcome.rawValue).",
                 principal: job.requestedBy))
     }
 }

@@ -103,7 +103,7 @@ extension Job {
         case .destroyVM: removesDisk
         case .stopVM, .adoptVM, .startOperation, .stopOperation, .pauseOperation, .resumeOperation, .resetOperation,
             .rebootOperation, .migrateOperation, .destroyOperation, .recoverOperation, .expungeOperation,
-            .maintainOperation:
+            .maintainOperation, .unknownOperation, .unknownGC:
             false
         }
     }

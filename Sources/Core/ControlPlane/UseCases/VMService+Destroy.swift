@@ -96,10 +96,10 @@ extension Transaction {
         for job in try unfinishedJobs(of: vm.id) {
             switch job.kind {
             case .startOperation, .stopOperation, .pauseOperation, .resumeOperation, .resetOperation, .rebootOperation,
-                .migrateOperation, .recoverOperation, .expungeOperation:
+                .migrateOperation, .recoverOperation, .expungeOperation, .unknownOperation:
                 try end(job, as: JobEnd(.superseded, .superseded))
             case .stopVM where job.placement == target: try end(job, as: JobEnd(.cancelled, .vmDestroyed))
-            case .stopVM, .destroyVM, .deleteVolume, .adoptVM, .destroyOperation, .maintainOperation: break
+            case .stopVM, .destroyVM, .deleteVolume, .adoptVM, .destroyOperation, .maintainOperation, .unknownGC: break
             }
         }
     }

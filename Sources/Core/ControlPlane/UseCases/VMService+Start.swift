@@ -87,9 +87,12 @@ extension Transaction {
     /// Throws when an operation is under way on `vm`, and names it.
     func checkIdle(_ vm: VM) throws {
         guard let operation = vm.operation else { return }
+        let isParked = try job(operation)?.state == .parked
         throw Fault(
             .conflict, .operationInProgress, "Operation \(operation) is under way on VM \(vm.name).",
-            hint: "Wait for it: roost operation wait \(operation).")
+            hint: isParked
+                ? "It needs attention, see roost operation show \(operation); roost operation cancel \(operation) ends it."
+                : "Wait for it: roost operation wait \(operation).")
     }
 }
 

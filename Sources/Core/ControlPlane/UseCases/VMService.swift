@@ -100,11 +100,14 @@ package struct VMView: Sendable {
     package let conflicts: [Sighting]
     /// The host that has to answer before the VM moves on, where one has.
     package let waitingFor: HostWait?
+    /// Its jobs that nobody goes on with before somebody has looked after them.
+    package let parked: [Job]
 
-    package init(vm: VM, conflicts: [Sighting], waitingFor: HostWait?) {
+    package init(vm: VM, conflicts: [Sighting], waitingFor: HostWait?, parked: [Job] = []) {
         self.vm = vm
         self.conflicts = conflicts
         self.waitingFor = waitingFor
+        self.parked = parked
     }
 }
 
@@ -115,7 +118,9 @@ package struct HostWait: Hashable, Sendable {
 
 extension Transaction {
     func view(of vm: VM) throws -> VMView {
-        VMView(vm: vm, conflicts: try sightings(of: vm.id), waitingFor: try hostWait(of: vm))
+        VMView(
+            vm: vm, conflicts: try sightings(of: vm.id), waitingFor: try hostWait(of: vm),
+            parked: try parkedJobs(of: vm.id))
     }
 
     private func hostWait(of vm: VM) throws -> HostWait? {

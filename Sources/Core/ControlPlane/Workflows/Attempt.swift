@@ -8,6 +8,8 @@ enum Attempt: Sendable {
     case settled
     /// The job waits for another attempt.
     case again(Fault, Wait)
+    /// Trying again cannot help: the job is parked.
+    case stuck(reason: String)
 
     enum Wait: Sendable {
         /// The host cannot be asked: its next session wakes the job. The command keeps its id.

@@ -72,8 +72,9 @@ extension Job {
         payload.command = arrivalCommand
         return Job(
             id: id, kind: kind, vm: vm, host: destination.host, epoch: destination.epoch, payload: payload,
-            state: state, wish: wish, attempts: attempts, lastError: lastError, nextAttemptAt: nextAttemptAt,
-            owner: owner, leaseToken: leaseToken, requestedBy: requestedBy, revision: revision, createdAt: createdAt,
+            state: state, wish: wish, attempts: attempts, firstError: firstError, lastError: lastError,
+            nextAttemptAt: nextAttemptAt, owner: owner, leaseToken: leaseToken, requestedBy: requestedBy,
+            revision: revision, createdAt: createdAt,
             updatedAt: updatedAt, endedAt: endedAt)
     }
 }

@@ -82,7 +82,6 @@ extension Transaction {
         }
         let progress = DrainProgress(departed: departed, guests: guests)
         drain.payload.drained = progress
-        drain.lastError = progress.summary
         drain.state = .waiting
         drain.nextAttemptAt = round.nextTime(guests, now: now)
         // The lease is given back with the round's effects, so that whatever happens from now on wakes the drain.

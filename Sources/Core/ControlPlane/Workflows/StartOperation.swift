@@ -70,7 +70,7 @@ struct StartOperation: Workflow {
         case .staleEpoch, .superseded: true
         // libvirt shows the domain, and not what becomes of it.
         case .outcomeUnknown: false
-        default: job.attempts == 1 && fault.kind != .bug
+        default: job.attempts == 1 && fault.code != .internalError
         }
     }
 

@@ -122,6 +122,9 @@ struct OperationWait {
             text += " and waits for \(names[waitingFor.host]) (\(waitingFor.reason))"
         }
         guard let job = jobs.first(where: { $0.epoch == operation.epoch }) ?? jobs.first else { return text + "." }
+        guard job.state != "needs-attention" else {
+            return text + ". GC job \(job.id) (\(job.kind)) needs attention: \(job.lastError ?? "")"
+        }
         return text + ". GC job \(job.id) (\(job.kind)) goes on with it as soon as \(names[job.host]) can be asked."
     }
 

@@ -55,9 +55,12 @@ struct FleetStatus {
         for host in hosts where host.connection == "connected" && !host.libvirtAnswers {
             facts.append((name: "WAITING", value: "libvirt on \(host.name) does not answer"))
         }
-        for vm in vms where vm.waitingFor != nil || !vm.conflicts.isEmpty {
+        for vm in vms where vm.waitingFor != nil || !vm.conflicts.isEmpty || !vm.needsAttention.isEmpty {
             facts.append(
-                (name: vm.conflicts.isEmpty ? "WAITING" : "CONFLICT", value: "\(vm.name) \(vm.stateText(names))"))
+                (
+                    name: !vm.conflicts.isEmpty ? "CONFLICT" : vm.needsAttention.isEmpty ? "WAITING" : "PARKED",
+                    value: "\(vm.name) \(vm.stateText(names))"
+                ))
         }
         return facts
     }
@@ -71,6 +74,7 @@ struct FleetStatus {
             ("gcJobs", Self.object(Self.counts(jobs.map(\.state)))),
             ("waiting", .array(vms.filter { $0.waitingFor != nil }.map { .string($0.name) })),
             ("conflicts", .array(vms.filter { !$0.conflicts.isEmpty }.map { .string($0.name) })),
+            ("needsAttention", .array(jobs.filter { $0.state == "needs-attention" }.map { .string($0.id) })),
         ])
     }
 

@@ -3,6 +3,11 @@ import APIContract
 extension GCJobResource {
     var isEnded: Bool { endedAt != nil }
 
+    /// What a dry run found, a line each.
+    func rehearsal(_ what: String) -> [String] {
+        ["Nothing was changed. GC job \(id) would be \(what):"] + (wouldHappen ?? []).map { "  - " + $0 }
+    }
+
     static func columns(_ names: NameBook, _ age: Age) -> [Column<GCJobResource>] {
         [
             Column("ID") { $0.id },
@@ -26,7 +31,9 @@ extension GCJobResource {
             (name: "host", value: names[host]), (name: "epoch", value: String(epoch)),
             (name: "mode", value: mode ?? ""), (name: "state", value: state),
             (name: "outcome", value: outcome ?? ""), (name: "attempts", value: String(attempts)),
-            (name: "last error", value: lastError ?? ""), (name: "next attempt", value: nextAttemptAt ?? ""),
+            (name: "first error", value: firstError ?? ""), (name: "first error at", value: firstErrorAt ?? ""),
+            (name: "last error", value: lastError ?? ""), (name: "last error at", value: lastErrorAt ?? ""),
+            (name: "next attempt", value: nextAttemptAt ?? ""),
             (name: "owner", value: owner ?? ""), (name: "revision", value: String(revision)),
             (name: "created", value: createdAt), (name: "updated", value: updatedAt),
             (name: "ended", value: endedAt ?? ""),
@@ -40,6 +47,8 @@ extension GCJobExplanation {
         var lines = ["\(job.kind) of \(names[job.vm]) on \(names[job.host]), epoch \(job.epoch): \(job.state)"]
         lines += ["", "What it does: \(doing)"]
         if !waitsBecause.isEmpty { lines += ["Why it waits: \(waitsBecause)"] }
+        if let first = job.firstError { lines += ["First error, \(job.firstErrorAt ?? ""): \(first)"] }
+        if let last = job.lastError { lines += ["Last error, \(job.lastErrorAt ?? ""): \(last)"] }
         for (heading, items) in [
             ("What wakes it", wokenBy), ("What would cancel it", cancelledBy), ("Its steps", steps),
         ] where !items.isEmpty {
@@ -83,7 +92,10 @@ extension OperationResource {
             if let hint = error.hint { facts.append((name: "hint", value: hint)) }
         }
         return facts + [
-            (name: "attempts", value: String(attempts)), (name: "requested by", value: requestedBy),
+            (name: "attempts", value: String(attempts)),
+            (name: "first error", value: firstError ?? ""), (name: "first error at", value: firstErrorAt ?? ""),
+            (name: "last error", value: lastError ?? ""), (name: "last error at", value: lastErrorAt ?? ""),
+            (name: "requested by", value: requestedBy),
             (name: "revision", value: String(revision)), (name: "created", value: createdAt),
             (name: "updated", value: updatedAt), (name: "ended", value: endedAt ?? ""),
         ]

@@ -19,6 +19,7 @@ extension VMResource {
         if !conflicts.isEmpty {
             text += " CONFLICT: " + conflicts.map { "\($0.state) on \(names[$0.host])" }.joined(separator: ", ")
         }
+        for parked in needsAttention { text += " NEEDS ATTENTION: \(parked.kind) \(parked.job)" }
         return text
     }
 
@@ -50,6 +51,10 @@ extension VMResource {
         if let destination { facts.append((name: "moves to", value: names[destination])) }
         if let expungeAt { facts.append((name: "kept until", value: expungeAt)) }
         for conflict in conflicts { facts.append((name: "CONFLICT", value: conflict.text(names))) }
+        for parked in needsAttention {
+            facts.append((name: "NEEDS ATTENTION", value: "\(parked.kind) \(parked.job): \(parked.error)"))
+            facts.append((name: "hint", value: parked.hint))
+        }
         facts += [
             (name: "host", value: names[host]), (name: "last host", value: names[lastHost]),
             (name: "epoch", value: String(epoch)), (name: "cpus", value: String(cpus)),
