@@ -174,6 +174,8 @@ import Testing
             try await rig.gcJobs("needs-attention").first { $0.attempts == 2 }
         }
         #expect(again.unreadable == parked.unreadable)
+        let rehearsal = try await rig.jobs.rehearseCancel(parked.id.rawValue, by: caller)
+        #expect(rehearsal.changes == ["\(kind) ended: cancelled-by-user."])
         let ended = try await rig.jobs.cancelGCJob(parked.id.rawValue, by: caller)
         #expect(ended.outcome == .cancelledByUser && ended.label == kind)
         #expect(rig.hosts.log == ["A start 1"])

@@ -103,6 +103,7 @@ package struct JobService: Sendable {
     package func rehearseCancel(_ reference: String, by caller: Caller) async throws -> JobRehearsal {
         try await context.database.rehearse { tx in
             let job = try tx.cancelGCJob(reference, by: caller.withoutKey).job
+            guard job.unreadable == nil else { return (job, []) }
             return (job, ["Not done then: \(try tx.explanation(of: job).doing)"])
         }
     }
