@@ -66,7 +66,8 @@ let package = Package(
             dependencies: [
                 "Domain", grpc, protobuf, .product(name: "GRPCProtobuf", package: "grpc-swift-protobuf"),
             ],
-            path: "Sources/Contract/AgentContract", exclude: ["agent.proto", "generate.sh"], swiftSettings: strict),
+            path: "Sources/Contract/AgentContract", exclude: ["agent.proto", "relay.proto", "generate.sh"],
+            swiftSettings: strict),
 
         // Adapters: one port each, named for what they implement.
         .target(

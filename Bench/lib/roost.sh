@@ -14,16 +14,29 @@ after_dashes() {
   done
 }
 
+# server_name NUMBER: sets REPLY to what the directory and the files of that server are called.
+server_name() { if (($1 == 1)); then REPLY=server; else REPLY=server$1; fi; }
+
+# all_servers: sets REPLY to the addresses that agents dial, as many as the bench says.
+all_servers() {
+  local number count=1 addresses=()
+  if [[ -r $DIR/servers ]]; then read -r count <"$DIR/servers"; fi
+  for ((number = 1; number <= count; number++)); do addresses+=("$SERVER_ADDRESS:$((AGENT_PORT + number - 1))"); done
+  REPLY=$(IFS=, && echo "${addresses[*]}")
+}
+
 agent_run() {
-  local host=$1 pool
+  local host=$1 pool servers
   shift
+  all_servers
+  servers=$REPLY
   lock shared
   pool=$(<"$DIR/pool")
   if [[ $pool == own ]]; then pool=$DIR/$host/pool; else pool=$DIR/shared-pool; fi
   if process_on "$host" agent; then die "the agent of $host runs already"; fi
   executable roost-agent
   on_host "$host" "$BENCH_HOME/spawn" /run/bench/agent.pid "$DIR/$host/agent.log" \
-    "$REPLY" --server "$SERVER_ADDRESS:$AGENT_PORT" --data-dir "$DIR/$host/agent" --pool "$pool" "$@" 9>&-
+    "$REPLY" --server "$servers" --data-dir "$DIR/$host/agent" --pool "$pool" "$@" 9>&-
 }
 
 cmd_agent() {
@@ -42,35 +55,55 @@ cmd_agent() {
   esac
 }
 
+# server_api NUMBER: sets REPLY to the address of that server's API.
+server_api() { REPLY=$API_HOST:$((API_PORT + $1 - 1)); }
+
 server_ready() {
-  [[ $(in_wire curl --silent --max-time 2 --output /dev/null --write-out '%{http_code}' "$API_URL/readyz") == 200 ]]
+  server_api "$1"
+  [[ $(in_wire curl --silent --max-time 2 --output /dev/null --write-out '%{http_code}' "http://$REPLY/readyz") == 200 ]]
 }
 
-server_ready_or_dead() { gone "$DIR/server.pid" || server_ready; }
+server_ready_or_dead() { gone "$2" || server_ready "$1"; }
 
 server_start() {
+  local number=$1 name program pid
+  shift
+  server_name "$number"
+  name=$REPLY
+  pid=$DIR/$name.pid
   lock shared
-  if running "$DIR/server.pid"; then die "the server runs already (pid $REPLY)"; fi
+  if running "$pid"; then die "the $name runs already (pid $REPLY)"; fi
   executable roostd
-  local program=$REPLY
+  program=$REPLY
   recorded_pid "$DIR/wire.pid" || no_bench
-  "$BENCH_HOME/spawn" "$DIR/server.pid" "$DIR/server.log" \
-    nsenter --target "$REPLY" --net -- "$program" --data-dir "$DIR/server" \
-    --listen "${API_URL#http://}" --agent-listen "$SERVER_ADDRESS:$AGENT_PORT" "$@" 9>&-
-  if within 60 server_ready_or_dead && running "$DIR/server.pid"; then return 0; fi
-  tail -n 20 "$DIR/server.log" >&2
-  if running "$DIR/server.pid"; then die "the server is not ready after 60 s"; fi
-  die "the server ended at its start" "its log: $DIR/server.log"
+  local wire=$REPLY
+  mkdir -p "$DIR/$name"
+  server_api "$number"
+  # Servers of one database share the first one's keys and images.
+  "$BENCH_HOME/spawn" "$pid" "$DIR/$name.log" \
+    nsenter --target "$wire" --net -- "$program" --data-dir "$DIR/$name" --shared-dir "$DIR/server" --node "$name" \
+    --listen "$REPLY" --agent-listen "$SERVER_ADDRESS:$((AGENT_PORT + number - 1))" "$@" 9>&-
+  if within 60 server_ready_or_dead "$number" "$pid" && running "$pid"; then return 0; fi
+  tail -n 20 "$DIR/$name.log" >&2
+  if running "$pid"; then die "the $name is not ready after 60 s"; fi
+  die "the $name ended at its start" "its log: $DIR/$name.log"
 }
 
 cmd_server() {
-  local action=${1:-}
+  local number=1 action pid
+  if [[ ${1:-} =~ ^[1-9]$ ]]; then
+    number=$1
+    shift
+  fi
+  action=${1:-}
   after_dashes "$@"
+  server_name "$number"
+  pid=$DIR/$REPLY.pid
   case $action in
-    start) server_start ${EXTRA[@]+"${EXTRA[@]}"} ;;
-    status) if running "$DIR/server.pid"; then echo "running (pid $REPLY)"; else echo stopped; fi ;;
-    stop | kill | freeze | thaw) if running "$DIR/server.pid"; then signal_process "the server" "$REPLY" "$action"; fi ;;
-    *) usage_error "server start|stop|kill|freeze|thaw|status [-- ARGS]" ;;
+    start) server_start "$number" ${EXTRA[@]+"${EXTRA[@]}"} ;;
+    status) if running "$pid"; then echo "running (pid $REPLY)"; else echo stopped; fi ;;
+    stop | kill | freeze | thaw) if running "$pid"; then signal_process "the server" "$REPLY" "$action"; fi ;;
+    *) usage_error "server [NUMBER] start|stop|kill|freeze|thaw|status [-- ARGS]" ;;
   esac
 }
 
@@ -85,7 +118,7 @@ cmd_roost() {
   executable roost
   program=$REPLY
   admin_token
-  ROOST_SERVER=${ROOST_SERVER:-$API_URL} ROOST_TOKEN=${ROOST_TOKEN:-$REPLY} in_wire "$program" "$@"
+  ROOST_SERVER=${ROOST_SERVER:-http://$API_HOST:$API_PORT} ROOST_TOKEN=${ROOST_TOKEN:-$REPLY} in_wire "$program" "$@"
 }
 
 cmd_curl() {
@@ -110,7 +143,7 @@ cmd_host_up() {
 
 cmd_log() {
   case ${1:-} in
-    server) cat "$DIR/server.log" ;;
+    server | server[2-9]) cat "$DIR/$1.log" ;;
     *) need_host "${1:-}" && cat "$DIR/$1/${2:-agent}.log" ;;
   esac
 }

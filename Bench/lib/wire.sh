@@ -3,7 +3,8 @@
 
 readonly SERVER_ADDRESS=10.0.0.1
 readonly AGENT_PORT=7443
-readonly API_URL=http://127.0.0.1:7080
+# The first server's; each further one has the next ports.
+readonly API_HOST=127.0.0.1 API_PORT=7080
 
 host_address() { REPLY=10.0.0.$((10 + ${1#h})); }
 host_mac() { printf -v REPLY '02:00:00:00:00:%02x' $((10 + ${1#h})); }

@@ -94,4 +94,5 @@ private struct NoSessions: HostSessions {
     func holdings(of host: HostID, limit: Duration) async throws(Fault) -> HostHoldings { throw Self.nobody }
     func consoleLog(of vm: VMID, on host: HostID, limit: Int) async throws(Fault) -> [UInt8] { throw Self.nobody }
     func disconnect(_ host: HostID, reason: String) async {}
+    func disconnectAll(reason: String) async {}
 }

@@ -127,6 +127,7 @@ struct NoSessions: HostSessions {
     func holdings(of host: HostID, limit: Duration) async throws(Fault) -> HostHoldings { throw fault }
     func consoleLog(of vm: VMID, on host: HostID, limit: Int) async throws(Fault) -> [UInt8] { throw fault }
     func disconnect(_ host: HostID, reason: String) async {}
+    func disconnectAll(reason: String) async {}
 }
 
 struct FixedSecrets: SecretSource {

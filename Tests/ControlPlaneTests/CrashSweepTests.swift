@@ -106,7 +106,7 @@ struct ProcessDied: Error {}
         engine.cancel()
         _ = await engine.result
         // The successor: no session survives the process, and the client repeats what it got no answer to.
-        try await rig.sessions.forgetSessions()
+        try await rig.forgetSessions()
         rig.hosts.change(rigHostA) { $0.isConnected = false }
         let successor = rig.startEngine()
         defer { successor.cancel() }

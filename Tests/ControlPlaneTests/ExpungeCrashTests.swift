@@ -137,7 +137,7 @@ import Testing
         try? await body(context)
         engine.cancel()
         _ = await engine.result
-        try await rig.sessions.forgetSessions()
+        try await rig.forgetSessions()
         rig.hosts.change(rigHostA) { $0.isConnected = false }
     }
 

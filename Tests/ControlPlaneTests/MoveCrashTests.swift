@@ -51,7 +51,7 @@ import Testing
         }
         engine.cancel()
         _ = await engine.result
-        try await rig.sessions.forgetSessions()
+        try await rig.forgetSessions()
         for host in [rigHostA, rigHostB] { rig.hosts.change(host) { $0.isConnected = false } }
         let successor = rig.startEngine()
         defer { successor.cancel() }

@@ -46,7 +46,7 @@ import Testing
             try await rig.vm("other").state.label == .stopped ? true : nil
         }
         #expect(try await rig.jobs.gcJob(job.id.rawValue) == job)
-        #expect(try await rig.database.read { try $0.nextDueTime() } == nil)
+        #expect(try await rig.database.read { try $0.nextDueTime(for: "test") } == nil)
     }
 
     @Test func `a VM names its parked job until a hand makes the job go on`() async throws {

@@ -206,7 +206,7 @@ final class RandomWalk {
         engine?.cancel()
         _ = await engine?.result
         for host in Self.hosts { rig.hosts.change(host) { $0.isConnected = false } }
-        try await rig.sessions.forgetSessions()
+        try await rig.forgetSessions()
         startServer()
     }
 

@@ -92,6 +92,9 @@ struct Rig: Sendable {
         try await sessions.established(grant, hello: hello)
     }
 
+    /// The server's process is over, and with it its sessions and leases.
+    func forgetSessions() async throws { try await database.write("node.join") { try $0.freeStranded() } }
+
     func cut(_ host: HostID) async throws {
         hosts.change(host) { $0.isConnected = false }
         try await sessions.closed(host, session: hosts.host(host).session, reason: "test")

@@ -191,6 +191,10 @@ final class SimpleHosts: HostSessions {
 
     func disconnect(_ host: HostID, reason: String) async { change(host) { $0.isConnected = false } }
 
+    func disconnectAll(reason: String) async {
+        for host in [rigHostA, rigHostB] { change(host) { $0.isConnected = false } }
+    }
+
     // MARK: The agent
 
     /// Nil: the session ended before the command came.

@@ -73,7 +73,7 @@ import Testing
         rig.hosts.change(rigHostA) { $0.isConnected = false }
         rig.gates.open("start.before-command")
         _ = await engine.result
-        try await rig.sessions.forgetSessions()
+        try await rig.forgetSessions()
         let successor = rig.startEngine()
         defer { successor.cancel() }
         try await rig.connect(rigHostA)

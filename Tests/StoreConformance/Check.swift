@@ -21,5 +21,5 @@ package struct Check: Sendable, CustomTestStringConvertible {
 
     /// The whole contract.
     package static let all: [Check] =
-        transactionChecks + vmChecks + hostChecks + jobChecks + leaseChecks + listChecks + recordChecks
+        transactionChecks + vmChecks + hostChecks + jobChecks + leaseChecks + listChecks + recordChecks + nodeChecks
 }

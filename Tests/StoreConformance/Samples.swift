@@ -45,6 +45,10 @@ package enum Sample {
             createdAt: time, updatedAt: time)
     }
 
+    package static func node(_ id: String, place: String = "here") -> Node {
+        Node(id: id, place: place, name: "n", version: "1", startedAt: time, seenAt: time)
+    }
+
     private static func uuid(_ kind: Int, _ number: Int) -> String {
         let digits = String(number)
         return "0000000\(kind)-0000-4000-8000-" + String(repeating: "0", count: 12 - digits.count) + digits

@@ -97,6 +97,12 @@ package final class SessionRegistry: HostSessions {
         _ = await session.awaitEnd()
     }
 
+    package func disconnectAll(reason: String) async {
+        let sessions = state.withLock { Array($0.sessions.values) }
+        for session in sessions { session.sayGoodbye(reason) }
+        for session in sessions { _ = await session.awaitEnd() }
+    }
+
     // MARK: Beyond the port
 
     /// Lets the agent forget the end of command `id`. Call it once that end is durably recorded, never before; a lost

@@ -21,6 +21,11 @@ extension Fault {
             kind, code, wire.message, hint: wire.hasHint ? wire.hint : nil, field: wire.hasField ? wire.field : nil)
     }
 
+    /// The fault that was sent, or the one of a message that cannot be read.
+    package init(readingOrRefusing wire: WireFault) {
+        do throws(UnreadableMessage) { try self.init(reading: wire) } catch { self = error.fault }
+    }
+
     /// The fault that the other side sent with a failed call, or nil when the failure is the connection's.
     package init?(sentWith error: RPCError) {
         guard case .binary(let bytes)? = error.metadata[faultKey].first(where: { _ in true }) else { return nil }

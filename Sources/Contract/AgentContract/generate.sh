@@ -1,5 +1,5 @@
 #!/bin/sh
-# Makes Generated/ from agent.proto. Needs protoc (Debian: protobuf-compiler); the Swift plug-ins are built from the
+# Makes Generated/ from the .proto files. Needs protoc (Debian: protobuf-compiler); the Swift plug-ins are built from the
 # packages that Package.resolved names, so that the generated code always fits the libraries.
 set -eu
 
@@ -10,9 +10,11 @@ swift build --product protoc-gen-swift
 swift build --product protoc-gen-grpc-swift-2
 plugins=$(swift build --show-bin-path)
 
-protoc "$here/agent.proto" --proto_path="$here" \
+protoc "$here/agent.proto" "$here/relay.proto" --proto_path="$here" \
     --plugin="protoc-gen-swift=$plugins/protoc-gen-swift" \
-    --swift_out="$here/Generated" --swift_opt=Visibility=Package --swift_opt=UseAccessLevelOnImports=true \
+    --swift_out="$here/Generated" --swift_opt=Visibility=Package --swift_opt=UseAccessLevelOnImports=true
+# Only the agent protocol has a service.
+protoc "$here/agent.proto" --proto_path="$here" \
     --plugin="protoc-gen-grpc-swift-2=$plugins/protoc-gen-grpc-swift-2" \
     --grpc-swift-2_out="$here/Generated" --grpc-swift-2_opt=Visibility=Package \
     --grpc-swift-2_opt=UseAccessLevelOnImports=true

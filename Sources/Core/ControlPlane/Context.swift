@@ -5,6 +5,8 @@ package import Logging
 package struct Context: Sendable {
     package let database: any Database
     package let sessions: any HostSessions
+    /// Who this process is.
+    package let node: NodeIdentity
     package let time: any TimeSource
     package let ids: any IDSource
     package let random: any RandomSource
@@ -16,10 +18,11 @@ package struct Context: Sendable {
     package init(
         database: any Database, sessions: any HostSessions, time: any TimeSource, ids: any IDSource,
         random: any RandomSource, faults: any FaultPoints, feed: CommitFeed, settings: ControlSettings,
-        logger: Logger
+        logger: Logger, node: NodeIdentity? = nil
     ) {
         self.database = database
         self.sessions = sessions
+        self.node = node ?? NodeIdentity(settings.node)
         self.time = time
         self.ids = ids
         self.random = random
@@ -32,7 +35,7 @@ package struct Context: Sendable {
 
 /// Durations and limits of the control plane.
 package struct ControlSettings: Sendable {
-    /// This node's name, in logs and as the owner of leases.
+    /// This node's name.
     package var node: String
     /// How long an agent may take to start a domain before the end counts as unknown.
     package var startLimit: Duration = .seconds(60)

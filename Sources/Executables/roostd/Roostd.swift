@@ -34,7 +34,7 @@ struct Roostd: AsyncParsableCommand {
 
     private static func serve(_ options: SettledOptions) async throws {
         let logger = Logger(label: "roostd")
-        let directory = try ServerDirectory(options.dataDirectory)
+        let directory = try ServerDirectory(options.dataDirectory, shared: options.sharedDirectory)
         let time = SystemTime()
         let faults = FileFaultPoints.fromEnvironment()
         let feed = CommitFeed()
@@ -47,17 +47,25 @@ struct Roostd: AsyncParsableCommand {
             }, onNotice: { feed.committed(jobsTouched: $0) })
         defer { database.close() }
 
-        let authority = try CertificateAuthority.open(in: directory.authority)
+        let (authority, token) = try directory.whileAlone {
+            (try CertificateAuthority.open(in: directory.authority), try directory.adminTokenHash())
+        }
+        let ids = SystemIDs()
+        let node = NodeIdentity(
+            name: options.control.node, place: try directory.place(), version: Release.version, ids: ids)
         let registry = SessionRegistry(settings: options.gateway)
+        let relay = RelayedSessions(
+            registry: registry, database: database, feed: feed, node: node, time: time, ids: ids, logger: logger)
         let context = Context(
-            database: database, sessions: registry, time: time, ids: SystemIDs(), random: SystemRandom(),
-            faults: faults, feed: feed, settings: options.control, logger: logger)
+            database: database, sessions: relay, time: time, ids: ids, random: SystemRandom(),
+            faults: faults, feed: feed, settings: options.control, logger: logger, node: node)
         let sessions = HostSessionService(context)
-        try await sessions.forgetSessions()
+        let nodes = NodeService(context, lease: options.nodeLease)
+        try await nodes.join()
         let imageFiles = try DiskImageFiles(directory: directory.images)
 
         let authenticator = Authenticator(database)
-        try await authenticator.register(tokenHash: directory.adminTokenHash(), for: Principal(name: "admin"))
+        try await authenticator.register(tokenHash: token, for: Principal(name: "admin"))
         let gateway = try GatewayServer(
             host: options.agentListen.host, port: options.agentListen.port, authority: authority, observer: sessions,
             images: imageFiles, registry: registry, settings: options.gateway, logger: logger)
@@ -65,14 +73,15 @@ struct Roostd: AsyncParsableCommand {
         let services = APIServices(
             vms: VMService(context), hosts: HostService(context, secrets: JoinSecrets(authority: authority)),
             images: ImageService(context, files: imageFiles, sizeLimit: limits.fileBytes), jobs: JobService(context),
-            events: EventService(context), authenticator: authenticator, time: time, ids: SystemIDs(),
+            events: EventService(context), authenticator: authenticator, time: time, ids: ids,
             node: options.control.node, version: Release.version)
         let front = HTTPFront(
             services, listen: options.listen, tls: try options.apiIdentity(), limits: limits, logger: logger)
 
         var configuration = ServiceGroupConfiguration(
             services: [
-                ChangeLog(events: events, logger: logger), gateway,
+                ChangeLog(events: events, logger: logger),
+                MembershipService(nodes: nodes, relay: relay, isShared: options.database != nil), gateway,
                 EngineService(engine: JobEngine(context), retention: Retention(context)), front,
                 Announcement(front: front, gateway: gateway, directory: directory, options: options, logger: logger),
             ],
@@ -80,6 +89,7 @@ struct Roostd: AsyncParsableCommand {
         // An upload that stalls is not waited for longer than this.
         configuration.maximumGracefulShutdownDuration = .seconds(20)
         try await ServiceGroup(configuration: configuration).run()
+        try await nodes.leave()
         logger.info("roostd has stopped")
     }
 }

@@ -18,6 +18,20 @@ struct ServerOptions: ParsableArguments {
     @Option(name: .long, help: "Where the records, keys and images are kept. (default: /var/lib/roost)")
     var dataDir: String?
 
+    @Option(
+        name: .long,
+        help: "What the servers of one database share: keys and images. (default: the data directory)")
+    var sharedDir: String?
+
+    @Option(name: .long, help: "This server's name among those of one database. (default: the machine's name)")
+    var node: String?
+
+    @Option(
+        name: .long,
+        help: "After how many seconds without a sign of life a server's work is taken over by the others. (default: 10)"
+    )
+    var nodeLease: Int?
+
     @Option(name: .long, help: "Where the API listens. (default: 127.0.0.1:7080)")
     var listen: String?
 
@@ -75,14 +89,15 @@ struct ServerOptions: ParsableArguments {
 
     /// The names that a configuration file may have.
     private static let fileKeys: Set<String> = [
-        "data-dir", "listen", "agent-listen", "agent-address", "database", "tls-certificate", "tls-key",
+        "data-dir", "shared-dir", "node", "node-lease", "listen", "agent-listen", "agent-address", "database",
+        "tls-certificate", "tls-key",
         "silence-limit", "start-limit", "keep-destroyed", "keep-jobs", "keep-failed-jobs", "keep-events",
         "cpu-overcommit", "memory-overcommit", "host-memory-reserve", "log-level",
     ]
 
     func settled() async throws -> SettledOptions {
         let file = try await FileSettings(path: config, known: Self.fileKeys)
-        var node = ProcessInfo.processInfo.hostName
+        var node = self.node ?? file["node"] ?? ProcessInfo.processInfo.hostName
         if node.isEmpty { node = "roostd" }
         var control = ControlSettings(node: node)
         var gateway = GatewaySettings()
@@ -101,6 +116,7 @@ struct ServerOptions: ParsableArguments {
         }
         try keep(file, in: &control)
         control.capacity = try capacity(file)
+        let lease = try number(nodeLease, file, "node-lease", 2...600) ?? 10
         let database = try (self.database ?? file["database"]).map { url in
             // The URL may hold a password, so that it is not repeated.
             guard let location = StoreLocation(url: url) else {
@@ -115,7 +131,8 @@ struct ServerOptions: ParsableArguments {
         }
         return try SettledOptions(
             dataDirectory: dataDir ?? file["data-dir"] ?? "/var/lib/roost", listen: listen, agentListen: agentListen,
-            database: database, control: control, gateway: gateway, logLevel: level,
+            sharedDirectory: sharedDir ?? file["shared-dir"], nodeLease: .seconds(lease), database: database,
+            control: control, gateway: gateway, logLevel: level,
             certificate: tlsCertificate ?? file["tls-certificate"], key: tlsKey ?? file["tls-key"])
     }
 
@@ -205,6 +222,8 @@ struct SettledOptions: Sendable {
     let dataDirectory: String
     let listen: ListenAddress
     let agentListen: ListenAddress
+    let sharedDirectory: String?
+    let nodeLease: Duration
     /// nil: an SQLite file in the data directory.
     let database: StoreLocation?
     let control: ControlSettings
@@ -215,7 +234,8 @@ struct SettledOptions: Sendable {
 
     init(
         dataDirectory: String, listen: ListenAddress, agentListen: ListenAddress,
-        database: StoreLocation?, control: ControlSettings, gateway: GatewaySettings, logLevel: Logger.Level,
+        sharedDirectory: String?, nodeLease: Duration, database: StoreLocation?, control: ControlSettings,
+        gateway: GatewaySettings, logLevel: Logger.Level,
         certificate: String?, key: String?
     ) throws {
         guard (certificate == nil) == (key == nil) else {
@@ -229,6 +249,8 @@ struct SettledOptions: Sendable {
         self.dataDirectory = dataDirectory
         self.listen = listen
         self.agentListen = agentListen
+        self.sharedDirectory = sharedDirectory
+        self.nodeLease = nodeLease
         self.database = database
         self.control = control
         self.gateway = gateway

@@ -21,6 +21,24 @@ struct EngineService: Service {
     }
 }
 
+/// Keeps this node among those of its database, and does what the others ask of its agents. A database of the node's own has
+/// no others.
+struct MembershipService: Service {
+    let nodes: NodeService
+    let relay: RelayedSessions
+    let isShared: Bool
+
+    func run() async throws {
+        guard isShared else { return try await gracefulShutdown() }
+        await cancelWhenGracefulShutdown {
+            await withDiscardingTaskGroup { group in
+                group.addTask { await nodes.run() }
+                group.addTask { await relay.serve() }
+            }
+        }
+    }
+}
+
 /// Writes every committed change to the log, with what it is about.
 struct ChangeLog: Service {
     let events: AsyncStream<NumberedEvent>

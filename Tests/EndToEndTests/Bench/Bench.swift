@@ -13,6 +13,8 @@ struct Bench: Sendable {
     /// Where tests steer the fault points of the server and of each agent.
     let faults: String
     /// How the server is started, besides what the bench says.
+    /// Whose API the client speaks to, of the servers of the bench.
+    private var server = 1
     private var serverArguments = ["--silence-limit", "2", "--start-limit", "5", "--log-level", "debug"]
 
     private init(directory: String, faults: String) {
@@ -22,20 +24,25 @@ struct Bench: Sendable {
 
     /// A bench with hosts `h1` … and a server, all connected, and an image `tiny`.
     ///
-    /// - Parameter database: a PostgreSQL database for the server; nil for a file of its own.
+    /// - Parameters:
+    ///   - database: a PostgreSQL database for the servers; nil for a file of its own.
+    ///   - servers: how many servers share that database.
     static func up(
-        hosts count: Int, _ name: String, pool: String = "shared", database: String? = nil
+        hosts count: Int, _ name: String, pool: String = "shared", database: String? = nil, servers: Int = 1
     ) async throws -> Bench {
         let base = ProcessInfo.processInfo.environment["ROOST_TEST_DIR"] ?? "\(root)/.roost/test"
         let directory = "\(base)/\(name)-\(UUID().uuidString.prefix(8).lowercased())"
         var bench = Bench(directory: directory, faults: "\(directory)-faults")
-        if let database { bench.serverArguments += ["--database", database] }
-        for process in ["server"] + (1...count).map({ "h\($0)" }) {
+        if let database { bench.serverArguments += ["--database", database, "--node-lease", "4"] }
+        let others = (1...servers).dropFirst()
+        for process in ["server"] + others.map({ "server\($0)" }) + (1...count).map({ "h\($0)" }) {
             try FileManager.default.createDirectory(
                 atPath: "\(bench.faults)/\(process)", withIntermediateDirectories: true)
         }
         try await bench("up", "\(count)", "--owner", "\(getpid())", "--pool", pool)
         try await bench.startServer()
+        for other in others { try await bench.startServer(other) }
+        try "\(servers)\n".write(toFile: "\(directory)/servers", atomically: true, encoding: .utf8)
         for host in 1...count { try await bench.join("h\(host)") }
         let guest = try await Guest.build()
         try await bench.roost(
@@ -88,14 +95,23 @@ struct Bench: Sendable {
     private func command(_ arguments: [String], faultsOf process: String? = nil) async throws -> Output {
         var environment: [String: String] = [:]
         if let process { environment["ROOST_FAULTS"] = "\(faults)/\(process)" }
+        if server > 1 { environment["ROOST_SERVER"] = "http://127.0.0.1:\(7079 + server)" }
         return try await Program.run(
             "\(Self.root)/Bench/bench", ["--dir", directory] + arguments, environment: environment)
     }
 
     // MARK: The parts of the bench
 
-    func startServer() async throws {
-        let output = try await command(["server", "start", "--"] + serverArguments, faultsOf: "server")
+    /// The same bench, with its clients speaking to another one of its servers.
+    func through(_ server: Int) -> Bench {
+        var bench = self
+        bench.server = server
+        return bench
+    }
+
+    func startServer(_ number: Int = 1) async throws {
+        let name = number == 1 ? "server" : "server\(number)"
+        let output = try await command(["server", "\(number)", "start", "--"] + serverArguments, faultsOf: name)
         guard output.status == 0 else { throw ProgramFailed(description: output.err) }
     }
 

@@ -74,18 +74,16 @@ struct RandomOracle: Sendable {
         // A libvirtd that is killed in the middle of a start can come back with that start's lock held for good. It refuses
         // every stop then, and an operator has to start it again, or, where that does not help, the host.
         if try await !settles(within: 45) {
-            try await noteDeadlock("libvirtd restarted by hand")
+            _ = try await noteDeadlock("libvirtd restarted by hand")
             for host in Self.hosts {
                 try await bench("libvirtd", host, "kill")
                 try await bench("libvirtd", host, "start")
             }
             if try await !settles(within: 45) {
-                try await noteDeadlock("host restarted by hand")
-                let left = try await unfinished().joined()
-                for host in try await api.all("/hosts", of: HostResource.self) where left.contains(host.id) {
-                    try await bench("power", host.name, "off")
-                    try await bench("power", host.name, "on")
-                    try await bench.startAgent(host.name)
+                for host in try await noteDeadlock("host restarted by hand") {
+                    try await bench("power", host, "off")
+                    try await bench("power", host, "on")
+                    try await bench.startAgent(host)
                 }
             }
         }
@@ -96,8 +94,9 @@ struct RandomOracle: Sendable {
             "quiet: mended in \(restored - start), settled in \(settled - restored), equal in \(.now - settled)")
     }
 
-    /// What the hosts look like when something does not end.
-    private func noteDeadlock(_ remedy: String) async throws {
+    /// Notes what the hosts look like when something does not end; returns those on which libvirt is stuck in a start.
+    private func noteDeadlock(_ remedy: String) async throws -> Set<String> {
+        var stuck: Set<String> = []
         journal.count(remedy)
         journal.note("\(remedy), because of \(try await unfinished())")
         for host in Self.hosts {
@@ -105,8 +104,10 @@ struct RandomOracle: Sendable {
                 let reason = await sight.virsh(host, "domstate", domain.name, "--reason")?.out ?? "no answer"
                 let process = try await bench.attempt("qemu", host, domain.name, "pid").out
                 journal.note("\(domain) on \(host): \(reason), QEMU \(process.isEmpty ? "none" : process)")
+                if reason.contains("starting up") { stuck.insert(host) }
             }
         }
+        return stuck
     }
 
     /// Waits until nothing is left of what `remaining` says; it is a violation if that takes longer than `limit` seconds.

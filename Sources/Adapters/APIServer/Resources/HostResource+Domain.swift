@@ -3,12 +3,12 @@ package import ControlPlane
 import Domain
 
 extension HostResource {
-    /// `allocatable` is what placements on it may hold together, and `node` the management node that holds the sessions.
-    package init(_ view: HostView, allocatable: Allocation?, node: String) {
+    /// `allocatable` is what placements on it may hold together.
+    package init(_ view: HostView, allocatable: Allocation?) {
         let host = view.host
         self.init(
             id: host.id.rawValue, name: host.name, state: host.state.rawValue, connection: host.connection.rawValue,
-            session: host.session, node: host.connection == .disconnected ? nil : node,
+            session: host.session, node: host.node,
             lastSeenAt: host.lastSeenAt?.rfc3339, capacity: host.facts.map { HostCapacity($0) },
             allocatable: allocatable.map { HostCapacity($0) }, allocated: HostCapacity(view.allocated),
             agentVersion: host.facts?.agentVersion, hypervisor: host.facts.map { HypervisorResource($0.hypervisor) },

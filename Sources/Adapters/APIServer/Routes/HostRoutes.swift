@@ -127,6 +127,6 @@ struct HostRoutes: Sendable {
     }
 
     private func resource(_ view: HostView) -> HostResource {
-        HostResource(view, allocatable: hosts.allocatable(of: view.host), node: services.node)
+        HostResource(view, allocatable: hosts.allocatable(of: view.host))
     }
 }

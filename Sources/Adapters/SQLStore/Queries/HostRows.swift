@@ -7,7 +7,7 @@ enum HostRows {
     static let fixed = ["id", "revision", "created_at"]
     static let changing = [
         "name", "state", "connection", "session", "libvirt_answers", "boot_id", "facts", "last_seen_at", "fenced_at",
-        "fence_proof", "deleted_at", "labels", "updated_at",
+        "fence_proof", "deleted_at", "labels", "node", "updated_at",
     ]
     static let select = "SELECT \((fixed + changing).joined(separator: ", ")) FROM host"
     static let insert =
@@ -34,7 +34,7 @@ enum HostRows {
             SQLValue(host.name), SQLValue(host.state), SQLValue(host.connection), SQLValue(host.session),
             SQLValue(host.libvirtAnswers), SQLValue(host.bootID), SQLValue(try host.facts.map(JSONText.encode)),
             SQLValue(host.lastSeenAt), SQLValue(host.fencedAt), SQLValue(host.fenceProof), SQLValue(host.deletedAt),
-            SQLValue(host.labels), SQLValue(updatedAt),
+            SQLValue(host.labels), SQLValue(host.node), SQLValue(updatedAt),
         ]
     }
 
@@ -43,6 +43,7 @@ enum HostRows {
         return Host(
             id: try read.id("id"), name: try read.text("name"), state: try read.label("state"),
             labels: try read.labels("labels"), connection: try read.label("connection"),
+            node: try read.optionalText("node"),
             session: try read.integer("session"),
             libvirtAnswers: try read.flag("libvirt_answers"), bootID: try read.optionalText("boot_id"),
             facts: try read.optionalJSON("facts"), lastSeenAt: try read.optionalTime("last_seen_at"),

@@ -10,19 +10,27 @@ extension SQLTransaction {
             UPDATE job SET state = 'running', owner = ?, lease_token = lease_token + 1, attempts = attempts + 1,
                 revision = revision + 1, updated_at = ?
             WHERE state = 'waiting' AND id IN
-                (SELECT id FROM job WHERE state = 'waiting' AND next_attempt_at <= ?
+                (SELECT id FROM job WHERE state = 'waiting' AND next_attempt_at <= ? AND \(Self.isMine)
                 ORDER BY next_attempt_at, created_at, id LIMIT ?)
             RETURNING \(JobRows.columns)
-            """, SQLValue(owner), SQLValue(now), SQLValue(now), SQLValue(limit))
+            """, .text(owner), SQLValue(now), SQLValue(now), .text(owner), SQLValue(limit))
         return try claimed.map(JobRows.record).sorted {
             ($0.nextAttemptAt, $0.createdAt, $0.id) < ($1.nextAttemptAt, $1.createdAt, $1.id)
         }
     }
 
-    func nextDueTime() throws -> Timestamp? {
-        let rows = try sql.query("SELECT MIN(next_attempt_at) AS due FROM job WHERE state = 'waiting'")
-        return try rows.first.flatMap { try RowReader("job", $0).optionalTime("due") }
+    func nextDueTime(for owner: String) throws -> Timestamp? {
+        let rows = try sql.query(
+            """
+            SELECT id, next_attempt_at FROM job WHERE state = 'waiting' AND \(Self.isMine)
+            ORDER BY next_attempt_at LIMIT 1
+            """, .text(owner))
+        return try rows.first.map { try RowReader("job", $0).time("next_attempt_at") }
     }
+
+    /// Holds for a job whose host has no session with another node.
+    private static let isMine =
+        "NOT EXISTS (SELECT 1 FROM host WHERE host.id = job.host AND host.node IS NOT NULL AND host.node <> ?)"
 
     func retryParkedOperations() throws {
         let retried = try sql.execute(
@@ -59,16 +67,6 @@ extension SQLTransaction {
         try sql.query(
             "\(JobRows.select) WHERE unique_key = ? AND state <> 'ended'", SQLValue("maintain/\(host)")
         ).first.map(JobRows.record)
-    }
-
-    func takeOverLeases(except owner: String) throws -> Int {
-        let taken = try sql.execute(
-            """
-            UPDATE job SET state = 'waiting', owner = NULL, next_attempt_at = ?, revision = revision + 1, updated_at = ?
-            WHERE state = 'running' AND (owner IS NULL OR owner <> ?)
-            """, SQLValue(now), SQLValue(now), SQLValue(owner))
-        if taken > 0 { noteJobs() }
-        return taken
     }
 
     func stepOutput(of job: JobID, named step: String) throws -> String? {

@@ -15,21 +15,19 @@ package final class JobEngine: Sendable {
         turns = MoveTurns(limit: context.settings.concurrentDrainMoves)
     }
 
-    /// Takes over what an earlier run of this node left under lease, and looks again at operations that another release
-    /// could not read; then works until the task is cancelled.
+    /// Takes over what nodes left under lease that are gone, and looks again at operations that another release could not
+    /// read; then works until the task is cancelled.
     ///
-    /// Only to be called while no other process can hold leases in this database. When cancelled, it takes nothing new up,
-    /// cuts the waits of what runs short and gives those jobs back.
+    /// When cancelled, it takes nothing new up, cuts the waits of what runs short and gives those jobs back.
     package func run() async throws {
-        let owner = context.settings.node
         _ = try await context.database.write("job.take-over") { tx in
             try tx.retryParkedOperations()
-            return try tx.takeOverLeases(except: "")
+            return try tx.takeOverStrandedLeases()
         }
         await withDiscardingTaskGroup { group in
             while !Task.isCancelled {
                 let ticket = context.feed.ticket(.jobs)
-                let (claimed, next) = await claim(as: owner)
+                let (claimed, next) = await claim(as: context.node.id)
                 for job in claimed { group.addTask { await self.work(on: job) } }
                 if claimed.isEmpty { await context.feed.wait(past: ticket, atMost: next, context.time) }
             }
@@ -42,7 +40,7 @@ package final class JobEngine: Sendable {
         let sweep = context.settings.sweepInterval
         guard free > 0 else { return ([], sweep) }
         do {
-            let due = try await context.database.read { tx in try (tx.nextDueTime(), tx.now) }
+            let due = try await context.database.read { tx in try (tx.nextDueTime(for: owner), tx.now) }
             guard let time = due.0 else { return ([], sweep) }
             guard time <= due.1 else {
                 return ([], min(sweep, .milliseconds(time.milliseconds - due.1.milliseconds)))

@@ -23,7 +23,10 @@ package struct LostRace: Error {
     package init() {}
 }
 
-package protocol Transaction: VMTable, HostTable, JobTable, ImageTable, CredentialTable, EventLog, RequestMemory {
+package protocol Transaction: VMTable, HostTable, JobTable, ImageTable, CredentialTable, EventLog, RequestMemory,
+    NodeTable,
+    ErrandTable
+{
     /// The time that rows written by this transaction carry.
     var now: Timestamp { get }
 }
@@ -115,10 +118,10 @@ package protocol JobTable {
     /// Writes `next` if the job still runs under lease `token`; nil if the lease is lost.
     func replace(_ next: Job, underLease token: Int64) throws -> Job?
     /// Leases up to `limit` waiting jobs whose time has come, earliest first, to `owner`: running, with a new token and
-    /// one attempt more.
+    /// one attempt more. Jobs of a host whose session another node holds are that node's.
     func claimDueJobs(owner: String, limit: Int) throws -> [Job]
-    /// The earliest time at which a waiting job is due.
-    func nextDueTime() throws -> Timestamp?
+    /// The earliest time at which a waiting job is due that `owner` may claim.
+    func nextDueTime(for owner: String) throws -> Timestamp?
     /// Makes all parked operations due now: this release may be able to do what another could not.
     func retryParkedOperations() throws
     /// Makes all waiting jobs of `host` due now; returns how many there were.
@@ -127,8 +130,6 @@ package protocol JobTable {
     func wakeDrains() throws
     /// The drain of `host` that has not ended.
     func openDrain(of host: HostID) throws -> Job?
-    /// Gives back every lease that is not `owner`'s: called once, when no other owner can be alive.
-    func takeOverLeases(except owner: String) throws -> Int
     /// The recorded output of a step that finished.
     func stepOutput(of job: JobID, named step: String) throws -> String?
     func steps(of job: JobID) throws -> [JobStep]

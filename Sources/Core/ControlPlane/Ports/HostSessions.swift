@@ -1,6 +1,6 @@
 package import Domain
 
-/// The live sessions of agents with this node.
+/// The live sessions of agents, whichever node holds them.
 package protocol HostSessions: Sendable {
     /// Sends `command` under `id` and waits for its end, at most `limit`.
     ///
@@ -24,6 +24,9 @@ package protocol HostSessions: Sendable {
 
     /// Ends the host's session, if there is one. Its agent dials in again if it may.
     func disconnect(_ host: HostID, reason: String) async
+
+    /// Ends all sessions that this node holds. The agents dial again, this node or another.
+    func disconnectAll(reason: String) async
 }
 
 /// What an agent knows of a command.

@@ -76,6 +76,7 @@ extension HostService {
             var next = host
             next.deletedAt = tx.now
             next.connection = .disconnected
+            next.node = nil
             let stored = try tx.replace(next, atRevision: host.revision)
             let left = unresolved.isEmpty ? "" : " Unresolved VMs: \(unresolved.map(\.name).joined(separator: ", "))."
             try tx.append(

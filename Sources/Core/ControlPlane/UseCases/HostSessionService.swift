@@ -16,10 +16,12 @@ package struct HostSessionService: HostSessionObserver {
                 "The agent speaks protocol \(hello.protocolVersion), the server \(Self.protocolVersion).",
                 hint: "Install the release of the agent that goes with the server.")
         }
+        let node = context.node.id
         return try await context.database.write("session.open") { tx in
             var host = try tx.admitted(hello.host)
             host.session += 1
             host.connection = .connecting
+            host.node = node
             host.lastSeenAt = tx.now
             let stored = try tx.replace(host, atRevision: host.revision)
             return SessionGrant(host: host.id, session: stored.session)
@@ -109,22 +111,12 @@ package struct HostSessionService: HostSessionObserver {
                 return
             }
             host.connection = .disconnected
+            host.node = nil
             _ = try tx.replace(host, atRevision: host.revision)
             try tx.append(
                 Event(
                     kind: "host.disconnected", host: host.id, message: "Host \(host.name) is disconnected: \(reason)."))
             try tx.loseSight(of: host.id, .hostDisconnected)
-        }
-    }
-
-    /// Marks every host disconnected, once, before a server takes sessions: it holds none, so it can ask nobody.
-    package func forgetSessions() async throws {
-        try await context.database.write("session.forget") { tx in
-            for var host in try tx.allHosts() where host.connection != .disconnected {
-                host.connection = .disconnected
-                _ = try tx.replace(host, atRevision: host.revision)
-                try tx.loseSight(of: host.id, .hostDisconnected)
-            }
         }
     }
 

@@ -6,6 +6,8 @@ package struct Host: Hashable, Sendable {
     package var state: AdminState
     package var labels: Labels
     package var connection: Connection
+    /// The id of the management node that holds the latest session; nil once that is over.
+    package var node: String?
     /// The number of the latest session; each new one has a higher number. 0 before the first.
     package var session: Int64
     /// Whether the latest inventory came from a libvirt that answered.
@@ -30,7 +32,7 @@ package struct Host: Hashable, Sendable {
 
     package init(
         id: HostID, name: String, state: AdminState = .enabled, labels: Labels = .none,
-        connection: Connection = .disconnected,
+        connection: Connection = .disconnected, node: String? = nil,
         session: Int64 = 0, libvirtAnswers: Bool = false, bootID: String? = nil, facts: HostFacts? = nil,
         lastSeenAt: Timestamp? = nil, fencedAt: Timestamp? = nil, fenceProof: String? = nil,
         deletedAt: Timestamp? = nil, revision: Int = 1, createdAt: Timestamp, updatedAt: Timestamp
@@ -40,6 +42,7 @@ package struct Host: Hashable, Sendable {
         self.state = state
         self.labels = labels
         self.connection = connection
+        self.node = node
         self.session = session
         self.libvirtAnswers = libvirtAnswers
         self.bootID = bootID

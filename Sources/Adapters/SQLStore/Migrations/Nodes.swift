@@ -1,0 +1,34 @@
+extension Migration {
+    /// The management nodes that share the database, which of them holds a host's session, and what they ask of each other.
+    static let nodes = Migration(
+        6, "nodes",
+        [
+            """
+            CREATE TABLE node (
+                id TEXT NOT NULL PRIMARY KEY,
+                place TEXT NOT NULL,
+                name TEXT NOT NULL,
+                version TEXT NOT NULL,
+                beat BIGINT NOT NULL,
+                started_at BIGINT NOT NULL,
+                seen_at BIGINT NOT NULL
+            )
+            """,
+            "ALTER TABLE host ADD COLUMN node TEXT",
+            """
+            CREATE TABLE errand (
+                id TEXT NOT NULL PRIMARY KEY,
+                node TEXT NOT NULL,
+                host TEXT NOT NULL,
+                request TEXT NOT NULL,
+                answer TEXT,
+                taken_at BIGINT,
+                created_at BIGINT NOT NULL
+            )
+            """,
+            "CREATE INDEX errand_untaken ON errand (node, created_at) WHERE taken_at IS NULL",
+            "CREATE INDEX errand_created ON errand (created_at)",
+            // Found at every beat, so that they are looked for among the few that run.
+            "CREATE INDEX job_running ON job (owner) WHERE state = 'running'",
+        ])
+}

@@ -1,0 +1,144 @@
+import ControlPlane
+import Domain
+import Testing
+
+@Suite struct NodeTests {
+    private let caller = Rig.operatorCaller
+
+    private func node(_ id: String, beat: Int64) -> Node {
+        Node(
+            id: id, place: id, name: id, version: "", beat: beat, startedAt: Timestamp(milliseconds: 0),
+            seenAt: Timestamp(milliseconds: 0))
+    }
+
+    @Test func `a beat that stands still for the lease is silence, on the watcher's own clock`() {
+        var watch = NodeWatch()
+        watch.look(at: [node("a", beat: 1), node("b", beat: 1)], now: .seconds(100))
+        #expect(watch.silent(for: .seconds(10), now: .seconds(109)).isEmpty)
+        watch.look(at: [node("a", beat: 1), node("b", beat: 2)], now: .seconds(109))
+        let silent = watch.silent(for: .seconds(10), now: .seconds(110))
+        #expect(silent.map(\.id) == ["a"])
+        #expect(silent.map(\.beat) == [1])
+    }
+
+    @Test func `what was seen before a gap, or of a node that is gone, counts for nothing`() {
+        var watch = NodeWatch()
+        watch.look(at: [node("a", beat: 1), node("b", beat: 1)], now: .zero)
+        watch.look(at: [node("a", beat: 1)], now: .seconds(5))
+        #expect(watch.silent(for: .seconds(10), now: .seconds(20)).map(\.id) == ["a"])
+        watch.forget()
+        #expect(watch.silent(for: .seconds(10), now: .seconds(20)).isEmpty)
+        watch.look(at: [node("a", beat: 1)], now: .seconds(20))
+        #expect(watch.silent(for: .seconds(10), now: .seconds(29)).isEmpty)
+    }
+
+    /// A rig whose context is that of `id`, on the same records.
+    private func service(_ rig: Rig, _ name: String, lease: Duration = .milliseconds(300)) -> (NodeService, Context) {
+        let old = rig.context
+        let context = Context(
+            database: old.database, sessions: old.sessions, time: old.time, ids: old.ids, random: old.random,
+            faults: old.faults, feed: old.feed, settings: old.settings, logger: old.logger,
+            node: NodeIdentity(name: name, place: name, version: "test", ids: old.ids))
+        return (NodeService(context, lease: lease), context)
+    }
+
+    @Test func `a node that dies loses its sessions and leases to the others within the lease`() async throws {
+        let rig = try await Rig()
+        let (dead, deadContext) = service(rig, "dead")
+        let (alive, _) = service(rig, "alive")
+        try await dead.join()
+        try await alive.join()
+        try await connect(rig, as: deadContext)
+        let vm = try await stoppingVM(rig)
+        let claimed = try await rig.database.write("claim") {
+            try $0.claimDueJobs(owner: deadContext.node.id, limit: 10)
+        }
+        #expect(claimed.count == 1)
+        let watching = Task { await alive.run() }
+        defer { watching.cancel() }
+        let host = try await eventually("the host is free") { () -> Host? in
+            let host = try await rig.database.read { try $0.host(rigHostA) }
+            return host?.connection == .disconnected ? host : nil
+        }
+        #expect(host.node == nil)
+        #expect(try await rig.database.read { try $0.job(claimed[0].id)?.state } == .waiting)
+        #expect(try await rig.database.read { try $0.nodes().map(\.name) } == ["alive"])
+        #expect(try await rig.vm(vm).state.waiting == .hostDisconnected)
+    }
+
+    @Test func `nodes that live keep what they hold`() async throws {
+        let rig = try await Rig()
+        let (one, oneContext) = service(rig, "one")
+        let (two, _) = service(rig, "two")
+        try await one.join()
+        try await two.join()
+        try await connect(rig, as: oneContext)
+        let lives = [Task { await one.run() }, Task { await two.run() }]
+        defer { for life in lives { life.cancel() } }
+        _ = try await eventually("many leases have passed") {
+            try await rig.database.read { try $0.nodes() }.allSatisfy { $0.beat > 30 } ? true : nil
+        }
+        #expect(try await rig.database.read { try $0.nodes().map(\.name) } == ["one", "two"])
+        #expect(try await rig.database.read { try $0.host(rigHostA)?.connection } == .connected)
+    }
+
+    @Test func `a node that finds itself off the record lets go of its agents and joins anew under another id`()
+        async throws
+    {
+        let rig = try await Rig()
+        let (node, context) = service(rig, "back")
+        try await node.join()
+        try await connect(rig, as: context)
+        let former = context.node.id
+        try await rig.database.write("bury") { tx in
+            try tx.removeNode(former)
+            try tx.freeStranded()
+        }
+        let life = Task { await node.run() }
+        defer { life.cancel() }
+        let now = try await eventually("it is there again") {
+            try await rig.database.read { try $0.nodes().first }
+        }
+        #expect(now.id != former && now.name == "back" && now.id == context.node.id)
+        #expect(!rig.hosts.host(rigHostA).isConnected)
+    }
+
+    @Test func `a node that leaves, or starts again at its place, frees what it held at once`() async throws {
+        let rig = try await Rig()
+        let (first, firstContext) = service(rig, "n")
+        try await first.join()
+        try await connect(rig, as: firstContext)
+        let (second, secondContext) = service(rig, "n")
+        try await second.join()
+        #expect(try await rig.database.read { try $0.host(rigHostA)?.connection } == .disconnected)
+        #expect(try await rig.database.read { try $0.nodes().map(\.id) } == [secondContext.node.id])
+        try await connect(rig, as: secondContext)
+        try await second.leave()
+        #expect(try await rig.database.read { try $0.host(rigHostA)?.connection } == .disconnected)
+        #expect(try await rig.database.read { try $0.nodes() }.isEmpty)
+    }
+
+    /// Host A has a session with the node of `context`.
+    private func connect(_ rig: Rig, as context: Context) async throws {
+        let sessions = HostSessionService(context)
+        let hello = AgentHello(
+            host: rigHostA, protocolVersion: HostSessionService.protocolVersion, instance: "agent",
+            facts: HostFacts(
+                cpus: 8, memory: 8192, agentVersion: "test",
+                hypervisor: HypervisorFacts(domainType: "qemu", reason: "", libvirtVersion: "", qemuVersion: ""),
+                pool: rig.hosts.host(rigHostA).pool), inventory: rig.hosts.inventory(rigHostA))
+        let grant = try await sessions.open(hello)
+        rig.hosts.change(rigHostA) {
+            $0.isConnected = true
+            $0.session = grant.session
+        }
+        try await sessions.established(grant, hello: hello)
+    }
+
+    /// A VM on host A with a stop that nobody has taken up.
+    private func stoppingVM(_ rig: Rig) async throws -> String {
+        _ = try await rig.vms.create(NewVM(name: "v", image: "tiny", cpus: 1, memory: 128), by: caller)
+        _ = try await rig.vms.start("v", on: "a", by: caller)
+        return "v"
+    }
+}
