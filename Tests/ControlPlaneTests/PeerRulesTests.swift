@@ -49,7 +49,7 @@ import Testing
             try await bench.inventory(rigHostB, .domain(epoch, .running))
             try await bench.expect(.running(here), conflicts: [onB(epoch)])
         }
-        #expect(try await bench.conflictsTold() == 1)
+        #expect(try await bench.conflictsTold().count == 1)
         try await bench.event(rigHostA, 5, .gone(.guestShutdown))
         try await bench.expect(.stopped(.guestShutdown), conflicts: [onB(epoch)])
         #expect(try await bench.refusalOfStart() == refusal)

@@ -83,7 +83,7 @@ final class RecordBench: Sendable {
 
     func record() async throws -> VM { try await rig.vms.vm(vm.rawValue).vm }
 
-    /// The record is `state`, exactly these conflicts are shown on it, and nothing was sent or left to be sent.
+    /// The record is `state`, exactly these conflicts are shown on it and each was told of, and nothing was sent or left to be sent.
     func expect(
         _ state: VMState, conflicts: [Placement] = [], sourceLocation: SourceLocation = #_sourceLocation
     ) async throws {
@@ -93,6 +93,10 @@ final class RecordBench: Sendable {
         #expect(view.vm.operation == operation, sourceLocation: sourceLocation)
         let shown = view.conflicts.map { Placement(host: $0.host, epoch: $0.epoch) }
         #expect(Set(shown) == Set(conflicts), sourceLocation: sourceLocation)
+        let told = try await conflictsTold().compactMap { told in
+            told.event.host.flatMap { host in told.event.epoch.map { Placement(host: host, epoch: $0) } }
+        }
+        #expect(Set(told).isSuperset(of: conflicts), "a conflict was not told of", sourceLocation: sourceLocation)
         let jobs = try await rig.database.read { try $0.unfinishedJobs(of: id) }
         #expect(jobs.isEmpty, "a report left a job", sourceLocation: sourceLocation)
         #expect(rig.hosts.log.isEmpty, sourceLocation: sourceLocation)
@@ -106,9 +110,8 @@ final class RecordBench: Sendable {
         return nil
     }
 
-    /// How often the feed told of a conflict.
-    func conflictsTold() async throws -> Int {
+    /// What the feed told of conflicts.
+    func conflictsTold() async throws -> [NumberedEvent] {
         try await rig.database.read { try $0.events(after: 0, limit: 1000) }.filter { $0.event.kind == "vm.conflict" }
-            .count
     }
 }

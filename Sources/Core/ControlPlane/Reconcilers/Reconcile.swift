@@ -1,5 +1,11 @@
 import Domain
 
+/// A domain on a host, as its conflict is known.
+private struct Placed: Hashable {
+    let vm: VMID
+    let epoch: Epoch
+}
+
 /// Reports meet the records. Every decision is Domain's; this only finds the rows and writes.
 extension Transaction {
     /// Applies a whole inventory: each VM that is placed on the host is seen or gone, and each live domain that no placement
@@ -33,6 +39,12 @@ extension Transaction {
         let strangers = try inventory.domains.filter { domain in
             guard let vm = try vm(domain.vm) else { return domain.state.isLive }
             return vm.disowns(domain, on: host, observation)
+        }
+        let known = Set(try sightings(on: host).map { Placed(vm: $0.vm, epoch: $0.epoch) })
+        for stranger in strangers {
+            guard let vm = try vm(stranger.vm) else { continue }
+            let placed = Placed(vm: vm.id, epoch: stranger.epoch ?? .none)
+            if !known.contains(placed) { try announceConflict(of: vm, placed.epoch, on: host) }
         }
         try setSightings(strangers.map { sighting($0.vm, $0.epoch ?? .none, $0.state, on: host) }, on: host)
         return movedAway
@@ -84,11 +96,14 @@ extension Transaction {
     private func noteConflict(_ vm: VM, _ report: DomainReport) throws {
         let isNews = try !sightings(of: vm.id).contains { $0.host == report.host && $0.epoch == report.epoch }
         try put(sighting(vm.id, report.epoch, report.state, on: report.host))
-        guard isNews else { return }
+        if isNews { try announceConflict(of: vm, report.epoch, on: report.host) }
+    }
+
+    private func announceConflict(of vm: VM, _ epoch: Epoch, on host: HostID) throws {
         try append(
             Event(
-                kind: "vm.conflict", vm: vm.id, host: report.host, epoch: report.epoch,
-                message: "A domain of VM \(vm.name) with epoch \(report.epoch) runs where none should be."))
+                kind: "vm.conflict", vm: vm.id, host: host, epoch: epoch,
+                message: "A domain of VM \(vm.name) with epoch \(epoch) runs where none should be."))
     }
 
     /// The VM no longer waits for its host to be reached, though nothing is known of its domain yet.
