@@ -195,7 +195,7 @@ let package = Package(
             name: "GatewayTests",
             dependencies: [
                 "Domain", "ControlPlane", "HostAgent", "AgentContract", "Identity", "HostGateway", "ServerLink",
-                "Platform", log, lifecycle, grpc, grpcTransport, x509,
+                "SQLStore", "Platform", log, lifecycle, grpc, grpcTransport, x509,
             ],
             swiftSettings: strict),
         .testTarget(

@@ -145,7 +145,8 @@ package final class RelayedSessions: HostSessions {
         let id: String
         switch await leave(other, of: host, request) {
         case .success(let left): id = left
-        case .failure(let fault): return .notSent(fault)
+        // The write may have been kept all the same, and the other node may be at it.
+        case .failure(let fault): return .unknown(.noAnswer(fault.message))
         }
         let deadline = time.monotonic() + limit + Self.travelLimit
         while !Task.isCancelled {
