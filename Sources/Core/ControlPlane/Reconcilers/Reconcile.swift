@@ -36,17 +36,19 @@ extension Transaction {
 
         // A list that libvirt did not give does not say that what was sighted is gone.
         guard inventory.libvirtAnswered else { return movedAway }
-        let strangers = try inventory.domains.filter { domain in
-            guard let vm = try vm(domain.vm) else { return domain.state.isLive }
-            return vm.disowns(domain, on: host, observation)
+        let strangers = try inventory.domains.compactMap { domain -> (domain: ObservedDomain, vm: VM?)? in
+            let vm = try vm(domain.vm)
+            let isStranger = vm?.disowns(domain, on: host, observation) ?? domain.state.isLive
+            return isStranger ? (domain, vm) : nil
         }
         let known = Set(try sightings(on: host).map { Placed(vm: $0.vm, epoch: $0.epoch) })
         for stranger in strangers {
-            guard let vm = try vm(stranger.vm) else { continue }
-            let placed = Placed(vm: vm.id, epoch: stranger.epoch ?? .none)
+            guard let vm = stranger.vm else { continue }
+            let placed = Placed(vm: vm.id, epoch: stranger.domain.epoch ?? .none)
             if !known.contains(placed) { try announceConflict(of: vm, placed.epoch, on: host) }
         }
-        try setSightings(strangers.map { sighting($0.vm, $0.epoch ?? .none, $0.state, on: host) }, on: host)
+        try setSightings(
+            strangers.map { sighting($0.domain.vm, $0.domain.epoch ?? .none, $0.domain.state, on: host) }, on: host)
         return movedAway
     }
 
