@@ -53,6 +53,9 @@ package final class PostgresServer: Sendable {
     /// Nothing is written any more; the next start recovers.
     package func crash() throws { try command("crash") }
 
+    /// A power cut: as a crash, and no client is told.
+    package func kill() throws { try command("kill") }
+
     package func end() {
         try? words.close()
         process.waitUntilExit()

@@ -15,7 +15,7 @@ protocol CommitConnection: AnyObject {
     func rollBack()
 }
 
-/// The transaction is over, and nothing of it is kept.
+/// The transaction is over, and nothing of it is kept, unless the fault says that this is not known.
 struct TransactionLost: Error {
     let fault: Fault
     /// Whether the same bodies may well succeed in another one.

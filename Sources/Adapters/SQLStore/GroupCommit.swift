@@ -90,7 +90,7 @@ final class GroupCommit: Sendable {
         if !ready.isEmpty { onCommit(ready.kept.flatMap(\.events), ready.jobsTouched) }
     }
 
-    /// Tells every caller of `batch` that nothing was kept.
+    /// Tells every caller of `batch` that it failed, and why.
     func giveUp(_ batch: [PendingWrite], _ fault: Fault) {
         for write in batch { write.fail(fault) }
     }

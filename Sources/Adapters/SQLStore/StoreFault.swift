@@ -6,6 +6,11 @@ enum StoreFault {
         .unavailable, .storeUnavailable, "The server is going down and its database is closed.",
         hint: "Try again when the server is up.")
 
+    static let commitUnknown = Fault(
+        .unavailable, .storeUnavailable,
+        "The database was lost while it kept a change, and it is not known whether the change is kept.",
+        hint: "Look at the record when the database is back, before trying again.")
+
     static let keepsChanging = Fault(
         .unavailable, .storeUnavailable, "The record kept changing while this was done.", hint: "Try again.")
 

@@ -26,6 +26,14 @@ extension Migration {
                 created_at BIGINT NOT NULL
             )
             """,
+            // The latest commit of each connection that writes: what became of one whose answer was lost.
+            """
+            CREATE TABLE writer (
+                id TEXT NOT NULL PRIMARY KEY,
+                commits BIGINT NOT NULL,
+                committed_at BIGINT NOT NULL
+            )
+            """,
             "CREATE INDEX errand_untaken ON errand (node, created_at) WHERE taken_at IS NULL",
             "CREATE INDEX errand_created ON errand (created_at)",
             // Found at every beat, so that they are looked for among the few that run.

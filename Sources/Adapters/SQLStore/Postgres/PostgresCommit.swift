@@ -9,16 +9,25 @@ final class PostgresCommit: CommitConnection {
     private let session: PostgresSession
     private let connection: PostgresConnection
     private let clock: (any TimeSource)?
+    private let writer: String?
     private let logger: Logger
-    /// The transaction's own number, by which the server can be asked later what became of it.
-    private(set) var number: String?
+    /// Which of this writer's commits this is going to be. A row keeps the latest one's, as a part of that commit.
+    ///
+    /// PostgreSQL's own numbers of transactions will not do: one that never reached the disk is given to another transaction
+    /// after a crash, and `pg_xact_status` then tells of that one.
+    private var number: Int64 = 0
 
     /// "roost", as a number.
     static let lock: Int64 = 0x72_6F_6F_73_74
 
-    init(_ session: PostgresSession, clock: (any TimeSource)?, logger: Logger) throws(PostgresError) {
+    /// - Parameter writer: the name of the connection that writes; no other may ever use it. Nil while the database has no
+    ///   tables yet.
+    init(
+        _ session: PostgresSession, writer: String?, clock: (any TimeSource)?, logger: Logger
+    ) throws(PostgresError) {
         self.session = session
         connection = try session.connected()
+        self.writer = writer
         self.clock = clock
         self.logger = logger
     }
@@ -30,14 +39,21 @@ final class PostgresCommit: CommitConnection {
             queue("BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE")
             queue("SELECT pg_advisory_xact_lock(\(Self.lock))")
             // The time is the database's: nodes whose clocks differ agree on it.
-            let answer = try connection.ask(
-                """
-                SELECT pg_current_xact_id()::text AS number,
-                    (extract(epoch FROM clock_timestamp()) * 1000)::bigint AS now
-                """)
-            guard case .text(let number)? = answer.rows.first?["number"],
+            let time = "(extract(epoch FROM clock_timestamp()) * 1000)::bigint"
+            let answer =
+                if let writer {
+                    try connection.ask(
+                        """
+                        INSERT INTO writer (id, commits, committed_at) VALUES (?, 1, \(time)) ON CONFLICT (id) DO UPDATE
+                        SET commits = writer.commits + 1, committed_at = excluded.committed_at
+                        RETURNING commits, committed_at AS now
+                        """, .text(writer))
+                } else {
+                    try connection.ask("SELECT 0::bigint AS commits, \(time) AS now")
+                }
+            guard case .integer(let number)? = answer.rows.first?["commits"],
                 case .integer(let now)? = answer.rows.first?["now"]
-            else { throw PostgresError(state: "XX000", message: "no transaction number") }
+            else { throw PostgresError(state: "XX000", message: "the commit was not numbered") }
             self.number = number
             return clock?.wall() ?? Timestamp(milliseconds: now)
         }
@@ -56,7 +72,8 @@ final class PostgresCommit: CommitConnection {
 
     /// Commits, and wakes the other nodes with `payload`.
     ///
-    /// - Throws: `CommitUnknown` when the connection was lost before the server's answer.
+    /// - Throws: `CommitUnknown` for whatever is no plain yes: a server that goes down may say so in answer to a commit that it
+    ///   has kept.
     func commit(notifying payload: String?) throws {
         if let payload {
             connection.enqueue(
@@ -69,12 +86,40 @@ final class PostgresCommit: CommitConnection {
                 throw PostgresError(state: "25P02", message: "the transaction had failed before its commit")
             }
         } catch {
-            if connection.isLost { throw CommitUnknown(error: error) }
-            throw session.lost(error)
+            throw CommitUnknown(error: error)
         }
     }
 
     func rollBack() { session.rollBack() }
+
+    /// Whether the commit whose answer was lost is kept, nil when that cannot be told.
+    ///
+    /// The writers' lock is waited for first: it is free when the lost transaction is over, whichever way.
+    func isKept() throws(PostgresError) -> Bool? {
+        session.rollBack()
+        let connection = try session.connected()
+        defer { session.rollBack() }
+        connection.enqueue(PostgresConnection.Statement("BEGIN"))
+        connection.enqueue(PostgresConnection.Statement("SELECT pg_advisory_xact_lock(\(Self.lock))"))
+        let rows = try connection.ask("SELECT commits FROM writer WHERE id = ?", writer.map(SQLValue.text) ?? .null)
+            .rows
+        switch rows.first?["commits"] {
+        case .integer(number)?: return true
+        case .integer(number - 1)?: return false
+        // Its first commit, or one after a pause in which the row was cleared away.
+        case nil where number == 1: return false
+        default: return nil
+        }
+    }
+
+    /// Clears away what writers left behind that have been gone for longer than any of them asks.
+    func forgetWriters() {
+        queue(
+            """
+            DELETE FROM writer
+            WHERE committed_at < (extract(epoch FROM clock_timestamp() - interval '1 day') * 1000)::bigint
+            """)
+    }
 
     private func queue(_ sql: String, isSavepoint: Bool = false) {
         connection.enqueue(PostgresConnection.Statement(sql, isSavepoint: isSavepoint))
@@ -85,24 +130,7 @@ final class PostgresCommit: CommitConnection {
     }
 }
 
-/// The connection was lost while the server committed: it may have done so or not.
+/// The server did not say that it committed: it may have done so or not.
 struct CommitUnknown: Error {
     let error: PostgresError
-}
-
-/// What became of a transaction, as the server tells by its number.
-enum CommitFate {
-    case committed
-    case notCommitted
-    /// The server is not done with it, or does not remember.
-    case unsettled
-
-    init(of number: String, on connection: PostgresConnection) throws(PostgresError) {
-        let answer = try connection.ask("SELECT pg_xact_status(CAST(CAST(? AS text) AS xid8)) AS fate", .text(number))
-        switch answer.rows.first?["fate"] {
-        case .text("committed"): self = .committed
-        case .text("aborted"): self = .notCommitted
-        default: self = .unsettled
-        }
-    }
 }

@@ -126,7 +126,7 @@ package final class PostgresDatabase: ControlPlane.Database {
     ) throws(TransactionLost) {
         let connection: PostgresCommit
         do throws(PostgresError) {
-            connection = try PostgresCommit(session, clock: clock, logger: logger)
+            connection = try PostgresCommit(session, writer: tag, clock: clock, logger: logger)
         } catch {
             throw session.lost(error)
         }
@@ -136,7 +136,7 @@ package final class PostgresDatabase: ControlPlane.Database {
                 try connection.commit(
                     notifying: tag + (ready.jobsTouched ? PostgresListener.jobs : PostgresListener.records))
             } catch let unknown as CommitUnknown {
-                try settle(connection.number, unknown, on: session, until: deadline)
+                try settle(connection, unknown, on: session, until: deadline)
             } catch {
                 connection.rollBack()
                 throw error as? TransactionLost ?? TransactionLost(fault: StoreFault.unforeseen)
@@ -147,25 +147,24 @@ package final class PostgresDatabase: ControlPlane.Database {
 
     /// Returns if the transaction was committed after all.
     private func settle(
-        _ number: String?, _ unknown: CommitUnknown, on session: PostgresSession,
+        _ commit: PostgresCommit, _ unknown: CommitUnknown, on session: PostgresSession,
         until deadline: ContinuousClock.Instant
     ) throws(TransactionLost) {
-        while let number, ContinuousClock.now < deadline {
-            let fate: CommitFate
-            do throws(PostgresError) { fate = try CommitFate(of: number, on: try session.connected()) } catch {
+        while ContinuousClock.now < deadline {
+            let isKept: Bool?
+            do throws(PostgresError) { isKept = try commit.isKept() } catch {
                 logger.warning("cannot ask what became of a commit", metadata: ["error": "\(error.message)"])
-                fate = .unsettled
+                usleep(Self.retryPause)
+                continue
             }
-            switch fate {
-            case .committed: return
-            case .notCommitted: throw session.lost(unknown.error)
-            case .unsettled: usleep(Self.retryPause)
+            switch isKept {
+            case true?: return
+            case false?: throw session.lost(unknown.error)
+            case nil: throw TransactionLost(fault: StoreFault.commitUnknown)
             }
         }
-        var lost = session.lost(unknown.error)
         // It may have been committed: nobody may do it again.
-        lost.isPassing = false
-        throw lost
+        throw TransactionLost(fault: StoreFault.commitUnknown)
     }
 
     private static func read<Result>(
@@ -215,9 +214,10 @@ package final class PostgresDatabase: ControlPlane.Database {
         defer { session.close() }
         do throws(PostgresError) { _ = try session.connected() } catch { throw error.openingFault }
         do {
-            let commit = try PostgresCommit(session, clock: clock, logger: logger)
+            let commit = try PostgresCommit(session, writer: nil, clock: clock, logger: logger)
             let now = try commit.begin()
             let applied = try Schema.migrate(PostgresDDL(statements: commit.sql), now: now)
+            commit.forgetWriters()
             try commit.commit(notifying: nil)
             if !applied.isEmpty {
                 logger.info("brought the database's schema up to date", metadata: ["migrations": "\(applied)"])
