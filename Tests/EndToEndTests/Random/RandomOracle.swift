@@ -11,9 +11,6 @@ struct RandomOracle: Sendable {
 
     static let hosts = (1...RandomPlan.hostCount).map { "h\($0)" }
 
-    /// States in which no domain of a VM runs anywhere.
-    private static let atRest: Set<String> = ["created", "stopped", "crashed", "destroyed"]
-
     // MARK: All the time
 
     /// Looks every second, until the task is cancelled.
@@ -23,34 +20,13 @@ struct RandomOracle: Sendable {
         while !Task.isCancelled {
             let seen = await everyHost()
             let list = try? await vms()
-            doublesBefore = checkDoubles(seen, before: doublesBefore)
-            if let listBefore, let list { checkRest(seen, before: listBefore, after: list) }
+            let sample = RandomSample(before: listBefore ?? [], seen: seen, after: list ?? [])
+            for double in sample.doubles.intersection(doublesBefore) { journal.violated(double) }
+            for contradiction in sample.contradictions { journal.violated(contradiction) }
+            doublesBefore = sample.doubles
             listBefore = list
             journal.count("samples")
             try? await Task.sleep(for: .milliseconds(700))
-        }
-    }
-
-    /// A VM whose CPUs run on two hosts, in two samples in a row. One sample takes some time, in which a guest may arrive.
-    private func checkDoubles(_ seen: [String: [HostSight.Domain]], before: Set<String>) -> Set<String> {
-        var homes: [String: [String]] = [:]
-        for (host, domains) in seen {
-            for domain in domains where domain.runs { homes[domain.name, default: []].append(host) }
-        }
-        let doubles = Set(homes.filter { $0.value.count > 1 }.map { "\($0.key) runs on \($0.value.sorted())" })
-        for double in doubles.intersection(before) { journal.violated(double) }
-        return doubles
-    }
-
-    /// A VM that was at rest before and after a sample, with no change of its record between, and ran in it.
-    private func checkRest(_ seen: [String: [HostSight.Domain]], before: [VMResource], after: [VMResource]) {
-        for vm in after where Self.atRest.contains(vm.state) {
-            guard before.contains(where: { $0.id == vm.id && $0.revision == vm.revision }) else { continue }
-            for (host, domains) in seen {
-                guard let domain = domains.first(where: { $0.isOf(vm.id) && $0.runs }) else { continue }
-                journal.violated(
-                    "\(vm.name) \(vm.id) is \(vm.state) (\(vm.stopCause ?? "")), and on \(host) is \(domain)")
-            }
         }
     }
 
