@@ -211,6 +211,33 @@ import Testing
         }
     }
 
+    @Test func `a drain that is ended while the server is down drops the moves that had not begun`() async throws {
+        let names = (0..<5).map { "v\($0)" }
+        let rig = try await Rig()
+        let engine = rig.startEngine()
+        try await rig.connect(rigHostA)
+        try await rig.connect(rigHostB)
+        for guest in names { _ = try await rig.runningVM(guest) }
+        rig.gates.close("migrate.before-command")
+        let drain = try await drain(rig)
+        _ = try await eventually("two are prepared") { commands("prepare", rig) == 2 ? true : nil }
+        engine.cancel()
+        rig.gates.open("migrate.before-command")
+        _ = await engine.result
+        _ = try await rig.jobs.cancelOperation(drain.id.rawValue, by: caller)
+        try await rig.forgetSessions()
+        for host in [rigHostA, rigHostB] { rig.hosts.change(host) { $0.isConnected = false } }
+        let successor = rig.startEngine()
+        defer { successor.cancel() }
+        try await rig.connect(rigHostA)
+        try await rig.connect(rigHostB)
+        for name in names {
+            _ = try await eventually("\(name) is settled") { try await rig.vm(name).operation == nil ? true : nil }
+        }
+        #expect(try await count(of: names, on: rigHostB, rig) == 2)
+        #expect(try await count(of: names, on: rigHostA, rig) == 3)
+    }
+
     @Test func `a move that fails is tried again, after a while`() async throws {
         try await rig { rig in
             let failures = Mutex(2)

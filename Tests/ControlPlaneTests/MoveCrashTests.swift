@@ -66,6 +66,11 @@ import Testing
         #expect(rig.hosts.host(homes[0]).domains[vm.id] == vm.state.placement?.epoch, "\(way), commit \(commit)")
         #expect(rig.hosts.log.filter { $0 == "A migrate 1" }.count <= 1, "\(way), commit \(commit)")
         #expect(rig.hosts.log.filter { $0 == "B start 2" }.count <= 1, "\(way), commit \(commit)")
+        _ = try await eventually("what the other host held is released after a death at commit \(commit)") {
+            let holders = [rigHostA, rigHostB].filter { rig.hosts.host($0).logs.contains(vm.id) }
+            let isSettled = try await rig.gcJobs().allSatisfy { $0.state.isEnded }
+            return holders == homes && isSettled ? true : nil
+        }
         let jobs = try await rig.jobs.jobs(.operation, ListQuery()).items
         #expect(jobs.allSatisfy { $0.state.isEnded }, "\(way), commit \(commit)")
         return !mortal.isDead

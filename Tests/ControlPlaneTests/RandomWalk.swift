@@ -348,6 +348,13 @@ final class RandomWalk {
         for vm in rig.hosts.disks where !records.contains(where: { $0.vm.id == vm }) {
             guard calledOff.contains(where: { $0.vm == vm }) else { throw fail("the disk of \(vm) belongs to nobody") }
         }
+        for (host, record) in hosts {
+            for vm in record.logs where records.first(where: { $0.vm.id == vm })?.vm.lastHost != host {
+                guard calledOff.contains(where: { $0.vm == vm }) else {
+                    throw fail("host \(host) keeps a console log of \(vm), which is not its any more")
+                }
+            }
+        }
         for view in records where !view.conflicts.isEmpty {
             for seen in view.conflicts where hosts[seen.host]?.domains[view.vm.id] != seen.epoch {
                 throw fail("\(view.vm.name) shows a domain that is not there: \(seen)")

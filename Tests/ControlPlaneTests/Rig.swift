@@ -137,10 +137,10 @@ struct Rig: Sendable {
         return try await jobs.jobs(.gc, query).items
     }
 
-    /// The one GC job, once it has ended.
-    func endedGCJob() async throws -> Job {
+    /// The one GC job, once it has ended; of those that release placements, or of the others.
+    func endedGCJob(isRelease: Bool = false) async throws -> Job {
         try await eventually("the GC job ends") {
-            let jobs = try await gcJobs()
+            let jobs = try await gcJobs().filter { ($0.kind == .releasePlacement) == isRelease }
             return jobs.count == 1 && jobs[0].state.isEnded ? jobs[0] : nil
         }
     }

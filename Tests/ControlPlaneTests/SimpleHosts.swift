@@ -15,6 +15,8 @@ final class SimpleHosts: HostSessions {
         var pool = PoolID(trusted: "99999999-0000-4000-8000-000000000001")
         var domains: [VMID: Epoch] = [:]
         var files: [HeldFile] = []
+        /// The VMs that have a console log there.
+        var logs: Set<VMID> = []
         /// Which of the domains are paused, by VM and epoch.
         var paused: [VMID: Epoch] = [:]
 
@@ -264,6 +266,7 @@ final class SimpleHosts: HostSessions {
             }
             host.highest[vm] = max(host.highest[vm] ?? .none, epoch)
             host.domains[vm] = epoch
+            host.logs.insert(vm)
             return done(.started)
         case .prepareMigration:
             guard found == nil, epoch > max(host.highest[vm] ?? .none, host.closed[vm] ?? .none) else {
@@ -271,6 +274,7 @@ final class SimpleHosts: HostSessions {
             }
             host.highest[vm] = epoch
             host.awaited[vm] = epoch
+            host.logs.insert(vm)
             let landing = MigrationLanding(
                 address: "10.0.0.12", port: 4711, domainType: "qemu", boot: .disk("/d"), consoleLog: "/c",
                 socketDirectory: "/s")
@@ -305,8 +309,22 @@ final class SimpleHosts: HostSessions {
             }
             host.closed[vm] = max(host.closed[vm] ?? .none, epoch)
             host.domains[vm] = nil
-            if destroy.removesDisk { host.files.removeAll { $0.vm == vm } }
+            if destroy.removesDisk {
+                host.files.removeAll { $0.vm == vm }
+                host.logs.remove(vm)
+            }
             return done(.destroyed)
+        case .release:
+            guard found == nil else {
+                return .rejected(Fault(.conflict, .placementUnresolved, "Its domain is there."))
+            }
+            let highest = host.highest[vm] ?? .none
+            guard epoch >= highest else {
+                return .rejected(Fault(.conflict, .staleEpoch, "This host has seen epoch \(highest)."))
+            }
+            host.closed[vm] = max(host.closed[vm] ?? .none, epoch)
+            host.logs.remove(vm)
+            return done(.released)
         }
     }
 }
@@ -322,7 +340,7 @@ extension SimpleHosts.State {
             if destroy.removesDisk { disks[pool]?.remove(destroy.vm) }
         case .prepareMigration(let prepare):
             if prepare.copiesStorage { disks[pool, default: []].insert(prepare.vm) }
-        case .stop, .control, .migrate, .cancelMigration, .adopt: break
+        case .stop, .control, .migrate, .cancelMigration, .adopt, .release: break
         }
     }
 }

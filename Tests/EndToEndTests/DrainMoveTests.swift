@@ -5,14 +5,6 @@ import Testing
 extension EndToEnd {
     /// Hosts that are drained while their guests go on.
     @Suite(.serialized) struct Maintenance {
-        private func ticks(of vm: VMResource, on host: String, _ bench: Bench) throws -> [Int] {
-            let path = "\(bench.directory)/\(host)/agent/console/\(vm.id).log"
-            guard let log = try? String(contentsOfFile: path, encoding: .utf8) else { return [] }
-            return log.split(whereSeparator: \.isNewline).compactMap { line in
-                line.hasPrefix("tick ") ? Int(line.dropFirst(5)) : nil
-            }
-        }
-
         private func operation(_ id: String, _ bench: Bench) async throws -> OperationResource {
             try await bench.roost("operation", "show", id, "-o", "json").json()
         }
@@ -27,6 +19,7 @@ extension EndToEnd {
             var guests: [VMResource] = []
             for name in ["drain1", "drain2", "drain3"] { guests.append(try await bench.runningVM(name, on: "h1")) }
             for guest in guests { try await bench.console(of: guest.name, says: "tick 1") }
+            let logs = try guests.map { try TickLog(of: $0, on: "h1", bench) }
             let plan = try await bench.roost("host", "maintain", "h1", "--plan").out
             let moving = plan.split(separator: "\n").filter { $0.contains("moves to h2") }
             #expect(moving.count == 3, "\(plan)")
@@ -36,15 +29,16 @@ extension EndToEnd {
             #expect(try await bench.host("h1").state == "maintenance")
             #expect(try await bench.host("h1").allocated.memory == 0)
             #expect(try await bench.domains(on: "h1").isEmpty)
-            for guest in guests {
+            for (guest, left) in zip(guests, logs) {
                 let moved = try await bench.vm(guest.name)
                 #expect(moved.state == "running" && moved.epoch == 2)
-                let before = try ticks(of: guest, on: "h1", bench).max() ?? 0
-                try await until("\(guest.name) counts on", limit: 30) {
-                    try ticks(of: guest, on: "h2", bench).contains { $0 > before }
+                let before = try left.all.max() ?? 0
+                var log = left
+                try log.arrived(on: "h2")
+                try await until("\(guest.name) counts on", limit: 30) { [log] in try log.latest.contains { $0 > before }
                 }
-                let counted = try ticks(of: guest, on: "h1", bench) + ticks(of: guest, on: "h2", bench)
-                #expect(counted.sorted() == Array(1...counted.count), "each number once, and none left out")
+                let counted = try log.all
+                #expect(counted == Array(1...counted.count), "each number once, and none left out")
             }
             try await bench.roost("host", "enable", "h1")
             for guest in guests { try await bench.roost("vm", "delete", guest.name) }

@@ -5,15 +5,6 @@ import Testing
 extension EndToEnd {
     /// Guests that move between hosts while they run.
     @Suite(.serialized) struct Moves {
-        /// Every number that the guest counted, in the order of the hosts' console logs.
-        private func ticks(of vm: VMResource, on host: String, _ bench: Bench) throws -> [Int] {
-            let path = "\(bench.directory)/\(host)/agent/console/\(vm.id).log"
-            guard let log = try? String(contentsOfFile: path, encoding: .utf8) else { return [] }
-            return log.split(whereSeparator: \.isNewline).compactMap { line in
-                line.hasPrefix("tick ") ? Int(line.dropFirst(5)) : nil
-            }
-        }
-
         /// Where libvirt shows a domain of `vm`.
         private func homes(of vm: VMResource, _ bench: Bench) async throws -> [String] {
             var homes: [String] = []
@@ -40,6 +31,7 @@ extension EndToEnd {
             let bench = try await EndToEnd.bench()
             let vm = try await bench.runningVM("wanderer", on: "h1")
             try await bench.console(of: "wanderer", says: "tick 2")
+            var log = try TickLog(of: vm, on: "h1", bench)
             var downtimes: [Int] = []
             for round in 1...20 {
                 let target = round.isMultiple(of: 2) ? "h1" : "h2"
@@ -53,13 +45,17 @@ extension EndToEnd {
                 if let line, let number = line.split(separator: " ").compactMap({ Int($0) }).first {
                     downtimes.append(number)
                 }
-                let before = try (ticks(of: vm, on: "h1", bench) + ticks(of: vm, on: "h2", bench)).max() ?? 0
-                try await until("it counts on after move \(round)", limit: 20) {
-                    try ticks(of: vm, on: target, bench).last.map { $0 > before } ?? false
+                try log.arrived(on: target)
+                let before = try log.all.max() ?? 0
+                try await until("it counts on after move \(round)", limit: 20) { [log] in
+                    try log.latest.last.map { $0 > before } ?? false
+                }
+                try await until("what it left is released", limit: 20) { [log] in
+                    !log.isThere(on: target == "h1" ? "h2" : "h1")
                 }
             }
-            let counted = try ticks(of: vm, on: "h1", bench) + ticks(of: vm, on: "h2", bench)
-            #expect(counted.sorted() == Array(1...counted.count), "each number once, and none left out")
+            let counted = try log.all
+            #expect(counted == Array(1...counted.count), "each number once, and none left out")
             print("downtime of 20 moves in ms: \(downtimes.sorted())")
             #expect(downtimes.count == 20)
             try await bench.roost("vm", "delete", "wanderer", "--expunge")
@@ -229,10 +225,9 @@ extension EndToEnd {
             try await bench.roost("vm", "migrate", "hasty", "--to", "h2", "--post-copy", "--timeout", "2")
             #expect(try await bench.vm("hasty").state == "running")
             #expect(try await homes(of: vm, bench) == ["h2"])
-            let before = try ticks(of: vm, on: "h2", bench).last ?? 0
-            try await until("it counts on", limit: 20) {
-                try ticks(of: vm, on: "h2", bench).last.map { $0 > before } ?? false
-            }
+            let log = try TickLog(of: vm, on: "h2", bench)
+            let before = try log.latest.last ?? 0
+            try await until("it counts on", limit: 20) { try log.latest.last.map { $0 > before } ?? false }
             try await bench.roost("vm", "delete", "hasty")
         }
 

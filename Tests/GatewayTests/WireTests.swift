@@ -34,6 +34,7 @@ import Testing
         }
         commands.append(.cancelMigration(CancelMigrationCommand(vm: testVM, epoch: Epoch(7))))
         commands.append(.adopt(AdoptVMCommand(vm: testVM, epoch: Epoch(7), grantedEpoch: Epoch(9))))
+        commands.append(.release(ReleaseVMCommand(vm: testVM, epoch: Epoch(7))))
         for command in commands {
             let bytes: [UInt8] = try WireCommand(command, id: freshCommand()).serializedBytes()
             #expect(try HostCommand(reading: try WireCommand(serializedBytes: bytes)) == command)

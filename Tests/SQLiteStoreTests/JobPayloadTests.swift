@@ -24,6 +24,7 @@ import Testing
             payload.drain = Sample.jobID(9)
         case .destroyOperation, .destroyVM: (payload.isDeferrable, payload.removesDisk) = (true, false)
         case .deleteVolume: payload.removesDisk = true
+        case .releasePlacement: payload.isDeferrable = true
         case .adoptVM: (payload.isDeferrable, payload.grantedEpoch) = (true, Epoch(8))
         case .migrateOperation:
             payload.destination = Sample.placement(2, epoch: 4)

@@ -61,9 +61,13 @@ package final class PoolStorage: HostStorage {
     /// A placement holds nothing here besides the root disk; the console log stays to be read.
     package func release(_ vm: VMID) async throws(Fault) {}
 
+    package func removeConsoleLog(of vm: VMID) async throws(Fault) {
+        do { try logs.remove(vm) } catch { throw error.fault }
+    }
+
     package func remove(_ vm: VMID) async throws(Fault) {
         try disks.remove(vm)
-        do { try logs.remove(vm) } catch { throw error.fault }
+        try await removeConsoleLog(of: vm)
     }
 
     // MARK: Identity

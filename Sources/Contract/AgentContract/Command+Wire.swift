@@ -12,6 +12,7 @@ extension WireCommand {
         case .prepareMigration(let prepare): kind = .prepareMigration(WirePrepareMigrationCommand(prepare))
         case .migrate(let migrate): kind = .migrate(WireMigrateVMCommand(migrate))
         case .adopt(let adopt): kind = .adopt(WireAdoptVMCommand(adopt))
+        case .release(let release): kind = .release(WireReleaseVMCommand(release))
         case .cancelMigration(let cancel): kind = .cancelMigration(WireCancelMigrationCommand(cancel))
         }
     }
@@ -27,6 +28,7 @@ extension HostCommand {
         case .prepareMigration(let prepare): self = .prepareMigration(try PrepareMigrationCommand(reading: prepare))
         case .migrate(let migrate): self = .migrate(try MigrateVMCommand(reading: migrate))
         case .adopt(let adopt): self = .adopt(try AdoptVMCommand(reading: adopt))
+        case .release(let release): self = .release(try ReleaseVMCommand(reading: release))
         case .cancelMigration(let cancel): self = .cancelMigration(try CancelMigrationCommand(reading: cancel))
         case nil: throw UnreadableMessage("a command of an unknown kind")
         }
@@ -102,6 +104,20 @@ extension DestroyVMCommand {
         self.init(
             vm: try readID(wire.vm, "the command's VM"), epoch: try readEpoch(wire.epoch),
             removesDisk: wire.removesDisk)
+    }
+}
+
+extension WireReleaseVMCommand {
+    fileprivate init(_ command: ReleaseVMCommand) {
+        self.init()
+        vm = command.vm.rawValue
+        epoch = command.epoch.rawValue
+    }
+}
+
+extension ReleaseVMCommand {
+    fileprivate init(reading wire: WireReleaseVMCommand) throws(UnreadableMessage) {
+        self.init(vm: try readID(wire.vm, "the command's VM"), epoch: try readEpoch(wire.epoch))
     }
 }
 

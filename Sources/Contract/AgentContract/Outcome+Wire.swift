@@ -39,6 +39,7 @@ extension WireResult {
             case .migrated: .migrated
             case .cancelling: .cancelling
             case .adopted: .adopted
+            case .released: .released
             }
         sequence = result.sequence
         if let landing = result.landing { self.landing = WireMigrationLanding(landing) }
@@ -61,6 +62,7 @@ extension CommandResult {
         case .migrated: effect = .migrated
         case .cancelling: effect = .cancelling
         case .adopted: effect = .adopted
+        case .released: effect = .released
         case .unspecified, .UNRECOGNIZED: throw UnreadableMessage("command effect \(wire.effect.rawValue)")
         }
         guard (effect == .prepared) == wire.hasLanding else {

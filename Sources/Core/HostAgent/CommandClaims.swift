@@ -69,7 +69,7 @@ final class CommandClaims: Sendable {
         state.withLock { state in
             (state.present[vm] ?? []).contains { other in
                 switch other {
-                case .start, .control, .prepareMigration, .migrate, .cancelMigration, .adopt: false
+                case .start, .control, .prepareMigration, .migrate, .cancelMigration, .adopt, .release: false
                 case .stop(let other): other.epoch == epoch && isStronger(other.mode)
                 case .destroy(let other): other.epoch == epoch
                 }

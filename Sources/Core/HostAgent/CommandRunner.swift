@@ -60,6 +60,7 @@ struct CommandRunner: Sendable {
             case .prepareMigration(let prepare): outcome = try await self.run(prepare, run)
             case .migrate(let migrate): outcome = try await self.run(migrate, run)
             case .adopt(let adopt): outcome = try await self.run(adopt, run)
+            case .release(let release): outcome = try await self.run(release, run)
             case .cancelMigration: return .rejected(.noMove)
             }
         } catch let error as CancellationError {
@@ -315,7 +316,7 @@ struct CommandRunner: Sendable {
         case .absent, .match: break
         }
         if destroy.removesDisk,
-            let refusal = EpochGuard.refusalOfDestroy(destroy.vm, destroy.epoch, try ledger.mark(of: destroy.vm))
+            let refusal = EpochGuard.refusalOfRemoval(destroy.vm, destroy.epoch, try ledger.mark(of: destroy.vm))
         {
             return .rejected(refusal)
         }

@@ -15,11 +15,11 @@ enum EpochGuard {
         return nil
     }
 
-    /// Why a destroy of `epoch` that removes the disk is refused; nil if it may go on.
+    /// Why it is refused to remove what lies here, as was decided for `epoch`; nil if it may go.
     ///
-    /// What lies on the host belongs to the highest epoch seen here: an older clean-up must not remove it. One that leaves it
-    /// alone is about its own domain only, as a stop is.
-    static func refusalOfDestroy(_ vm: VMID, _ epoch: Epoch, _ mark: EpochMark) -> Fault? {
+    /// It belongs to the highest epoch seen here: an older clean-up must not remove it. A destroy that leaves it alone is about
+    /// its own domain only, as a stop is.
+    static func refusalOfRemoval(_ vm: VMID, _ epoch: Epoch, _ mark: EpochMark) -> Fault? {
         epoch < mark.highest ? stale(vm, epoch, "this host has seen epoch \(mark.highest)") : nil
     }
 

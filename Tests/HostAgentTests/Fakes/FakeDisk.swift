@@ -76,6 +76,13 @@ struct FakeStorage: HostStorage {
         }
     }
 
+    func removeConsoleLog(of vm: VMID) async throws(Fault) {
+        try call("storage.remove-log") { state in
+            state.logsRemoved.append(vm)
+            return nil
+        }
+    }
+
     func remove(_ vm: VMID) async throws(Fault) {
         try call("storage.remove") { state in
             state.removed.append(vm)

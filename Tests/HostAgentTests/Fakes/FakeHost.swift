@@ -56,6 +56,7 @@ final class FakeHost: Sendable {
         var begun: [CommandID] = []
         var marks: [VMID: EpochMark] = [:]
         var released: [VMID] = []
+        var logsRemoved: [VMID] = []
         var removed: [VMID] = []
         var files: [HeldFile] = []
         var prepareFault: Fault?

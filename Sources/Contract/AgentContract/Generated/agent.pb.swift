@@ -918,6 +918,7 @@ package nonisolated struct WireResult: Sendable {
     case migrated // = 10
     case cancelling // = 11
     case adopted // = 12
+    case released // = 13
     case UNRECOGNIZED(Int)
 
     package init() {
@@ -939,6 +940,7 @@ package nonisolated struct WireResult: Sendable {
       case 10: self = .migrated
       case 11: self = .cancelling
       case 12: self = .adopted
+      case 13: self = .released
       default: self = .UNRECOGNIZED(rawValue)
       }
     }
@@ -958,6 +960,7 @@ package nonisolated struct WireResult: Sendable {
       case .migrated: return 10
       case .cancelling: return 11
       case .adopted: return 12
+      case .released: return 13
       case .UNRECOGNIZED(let i): return i
       }
     }
@@ -977,6 +980,7 @@ package nonisolated struct WireResult: Sendable {
       .migrated,
       .cancelling,
       .adopted,
+      .released,
     ]
 
   }
@@ -1401,6 +1405,14 @@ package nonisolated struct WireCommand: @unchecked Sendable {
     set {_uniqueStorage()._kind = .adopt(newValue)}
   }
 
+  package var release: WireReleaseVMCommand {
+    get {
+      if case .release(let v)? = _storage._kind {return v}
+      return WireReleaseVMCommand()
+    }
+    set {_uniqueStorage()._kind = .release(newValue)}
+  }
+
   package var unknownFields = SwiftProtobuf.UnknownStorage()
 
   package nonisolated enum OneOf_Kind: Equatable, Sendable {
@@ -1412,6 +1424,7 @@ package nonisolated struct WireCommand: @unchecked Sendable {
     case migrate(WireMigrateVMCommand)
     case cancelMigration(WireCancelMigrationCommand)
     case adopt(WireAdoptVMCommand)
+    case release(WireReleaseVMCommand)
 
   }
 
@@ -1638,6 +1651,22 @@ package nonisolated struct WireControlVMCommand: Sendable {
     ]
 
   }
+
+  package init() {}
+}
+
+/// Removes what the placement of `epoch` has left on its host besides the root disk. Refused while a domain of the VM is there,
+/// and once the host has seen a later epoch.
+package nonisolated struct WireReleaseVMCommand: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  package var vm: String = String()
+
+  package var epoch: Int64 = 0
+
+  package var unknownFields = SwiftProtobuf.UnknownStorage()
 
   package init() {}
 }
@@ -3089,7 +3118,7 @@ nonisolated extension WireResult: SwiftProtobuf.Message, SwiftProtobuf._MessageI
 }
 
 nonisolated extension WireResult.Effect: SwiftProtobuf._ProtoNameProviding {
-  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{2}\0EFFECT_UNSPECIFIED\0\u{1}EFFECT_STARTED\0\u{1}EFFECT_STOPPED\0\u{1}EFFECT_NOT_FOUND\0\u{1}EFFECT_DESTROYED\0\u{1}EFFECT_PAUSED\0\u{1}EFFECT_RESUMED\0\u{1}EFFECT_RESET\0\u{1}EFFECT_REBOOTED\0\u{1}EFFECT_PREPARED\0\u{1}EFFECT_MIGRATED\0\u{1}EFFECT_CANCELLING\0\u{1}EFFECT_ADOPTED\0")
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{2}\0EFFECT_UNSPECIFIED\0\u{1}EFFECT_STARTED\0\u{1}EFFECT_STOPPED\0\u{1}EFFECT_NOT_FOUND\0\u{1}EFFECT_DESTROYED\0\u{1}EFFECT_PAUSED\0\u{1}EFFECT_RESUMED\0\u{1}EFFECT_RESET\0\u{1}EFFECT_REBOOTED\0\u{1}EFFECT_PREPARED\0\u{1}EFFECT_MIGRATED\0\u{1}EFFECT_CANCELLING\0\u{1}EFFECT_ADOPTED\0\u{1}EFFECT_RELEASED\0")
 }
 
 nonisolated extension WireMigrationLanding: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
@@ -3740,7 +3769,7 @@ nonisolated extension WireGoodbye: SwiftProtobuf.Message, SwiftProtobuf._Message
 
 nonisolated extension WireCommand: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   package static let protoMessageName: String = _protobuf_package + ".Command"
-  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}id\0\u{1}start\0\u{1}stop\0\u{1}destroy\0\u{1}control\0\u{3}prepare_migration\0\u{1}migrate\0\u{3}cancel_migration\0\u{1}adopt\0")
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}id\0\u{1}start\0\u{1}stop\0\u{1}destroy\0\u{1}control\0\u{3}prepare_migration\0\u{1}migrate\0\u{3}cancel_migration\0\u{1}adopt\0\u{1}release\0")
 
   fileprivate class _StorageClass {
     var _id: String = String()
@@ -3880,6 +3909,19 @@ nonisolated extension WireCommand: SwiftProtobuf.Message, SwiftProtobuf._Message
             _storage._kind = .adopt(v)
           }
         }()
+        case 10: try {
+          var v: WireReleaseVMCommand?
+          var hadOneofValue = false
+          if let current = _storage._kind {
+            hadOneofValue = true
+            if case .release(let m) = current {v = m}
+          }
+          try decoder.decodeSingularMessageField(value: &v)
+          if let v = v {
+            if hadOneofValue {try decoder.handleConflictingOneOf()}
+            _storage._kind = .release(v)
+          }
+        }()
         default: break
         }
       }
@@ -3927,6 +3969,10 @@ nonisolated extension WireCommand: SwiftProtobuf.Message, SwiftProtobuf._Message
       case .adopt?: try {
         guard case .adopt(let v)? = _storage._kind else { preconditionFailure() }
         try visitor.visitSingularMessageField(value: v, fieldNumber: 9)
+      }()
+      case .release?: try {
+        guard case .release(let v)? = _storage._kind else { preconditionFailure() }
+        try visitor.visitSingularMessageField(value: v, fieldNumber: 10)
       }()
       case nil: break
       }
@@ -4309,6 +4355,41 @@ nonisolated extension WireControlVMCommand: SwiftProtobuf.Message, SwiftProtobuf
 
 nonisolated extension WireControlVMCommand.Control: SwiftProtobuf._ProtoNameProviding {
   package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{2}\0CONTROL_UNSPECIFIED\0\u{1}CONTROL_PAUSE\0\u{1}CONTROL_RESUME\0\u{1}CONTROL_RESET\0\u{1}CONTROL_REBOOT\0")
+}
+
+nonisolated extension WireReleaseVMCommand: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  package static let protoMessageName: String = _protobuf_package + ".ReleaseVMCommand"
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}vm\0\u{1}epoch\0")
+
+  package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularStringField(value: &self.vm) }()
+      case 2: try { try decoder.decodeSingularInt64Field(value: &self.epoch) }()
+      default: break
+      }
+    }
+  }
+
+  package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    if !self.vm.isEmpty {
+      try visitor.visitSingularStringField(value: self.vm, fieldNumber: 1)
+    }
+    if self.epoch != 0 {
+      try visitor.visitSingularInt64Field(value: self.epoch, fieldNumber: 2)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  package static func ==(lhs: WireReleaseVMCommand, rhs: WireReleaseVMCommand) -> Bool {
+    if lhs.vm != rhs.vm {return false}
+    if lhs.epoch != rhs.epoch {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
 }
 
 nonisolated extension WireAdoptVMCommand: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {

@@ -34,13 +34,16 @@ struct AdoptVMJob: Workflow {
     }
 
     private func finish(_ job: Job, _ found: Placement) async throws -> Attempt {
+        let (ids, settings) = (context.ids, context.settings)
         try await context.database.write("gc-adopt.finish") { tx in
             var end = JobEnd(.superseded, .superseded)
             if let vm = try tx.vm(job.vm), vm.isAdoptable(at: found) {
                 var next = try vm.after(.adopted(found))
                 if let pool = try tx.host(found.host)?.facts?.pool, vm.pool != nil { next.pool = pool }
                 if let lost = try tx.reasonUnreachable(found.host) { next = try next.after(.hostLost(lost)) }
-                _ = try tx.replace(vm, with: next)
+                let stored = try tx.replace(vm, with: next)
+                try tx.leaveRelease(
+                    of: stored, at: vm.latestPlacement, by: Principal(name: job.requestedBy), ids, settings)
                 end = JobEnd(.succeeded, .adopted)
             }
             try tx.removeSighting(of: job.vm, on: job.host)

@@ -97,6 +97,7 @@ package final class JobEngine: Sendable {
         case .destroyVM: DestroyVMJob(context: context)
         case .adoptVM: AdoptVMJob(context: context)
         case .deleteVolume: DeleteVolumeJob(context: context)
+        case .releasePlacement: ReleasePlacementJob(context: context)
         case .unknownOperation, .unknownGC: UnreadableJob()
         }
     }

@@ -136,7 +136,7 @@ extension Transaction {
                 case .destroyVM, .destroyOperation, .deleteVolume: $0.placement == job.placement
                 case .startOperation, .stopOperation, .pauseOperation, .resumeOperation, .resetOperation,
                     .rebootOperation, .migrateOperation, .recoverOperation, .expungeOperation, .stopVM, .adoptVM,
-                    .maintainOperation, .unknownOperation, .unknownGC:
+                    .releasePlacement, .maintainOperation, .unknownOperation, .unknownGC:
                     false
                 }
             }

@@ -59,6 +59,10 @@ package struct KVMHost: Sendable {
         await sessions.send(.adopt(message), id: command, to: id, limit: settings.stopLimit)
     }
 
+    func release(_ message: ReleaseVMCommand, as command: CommandID) async -> CommandEnd {
+        await sessions.send(.release(message), id: command, to: id, limit: settings.stopLimit)
+    }
+
     func destroy(_ message: DestroyVMCommand, as command: CommandID) async -> CommandEnd {
         await sessions.send(.destroy(message), id: command, to: id, limit: settings.stopLimit)
     }

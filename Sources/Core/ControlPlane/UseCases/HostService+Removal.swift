@@ -136,7 +136,7 @@ extension Transaction {
             next = try next.after(.destroyed(keptUntil: keptUntil(settings)))
             next.operation = nil
             return try settle(vm, destroyed: next, by: principal, ids, settings)
-        case .stopVM, .deleteVolume, .adoptVM, .maintainOperation, .unknownGC: return
+        case .stopVM, .deleteVolume, .adoptVM, .releasePlacement, .maintainOperation, .unknownGC: return
         }
         _ = try replace(vm, with: next, by: principal)
     }
@@ -191,7 +191,7 @@ extension JobEnd {
             .failed(Fault(.conflict, .hostUnreachable, "The host was fenced before the VM ran."))
         case .pauseOperation, .resumeOperation, .resetOperation, .rebootOperation, .unknownOperation:
             .failed(Fault(.conflict, .hostUnreachable, "The host was fenced before it answered."))
-        case .adoptVM, .unknownGC: JobEnd(.superseded, .superseded)
+        case .adoptVM, .releasePlacement, .unknownGC: JobEnd(.superseded, .superseded)
         case .maintainOperation: JobEnd(.succeeded, .drained)
         case .migrateOperation:
             .failed(Fault(.conflict, .hostUnreachable, "A host of the move was fenced before the move had ended."))

@@ -37,6 +37,9 @@ package struct JobExplanation: Sendable {
                 + "\(job.epoch), should there be one"
                 + (vm?.state == .expunging && vm?.latestPlacement == job.placement
                     ? "; then the VM's record." : ". No record owns what lies there.")
+        case .releasePlacement:
+            "Removes the console log that VM \(vmName) has left on host \(hostName), where it was with epoch \(job.epoch) and "
+                + "is not any more."
         case .recoverOperation: "Brings the destroyed VM \(vmName) back."
         case .unknownOperation, .unknownGC: unreadable
         }
@@ -87,7 +90,7 @@ package struct JobExplanation: Sendable {
         switch job.kind {
         case .destroyVM: vm?.state.label != .destroying
         case .deleteVolume: !(vm?.isEnded(by: job) ?? false)
-        case .stopVM, .adoptVM, .unknownGC: true
+        case .stopVM, .adoptVM, .releasePlacement, .unknownGC: true
         case .startOperation, .stopOperation, .pauseOperation, .resumeOperation, .resetOperation, .rebootOperation,
             .migrateOperation, .destroyOperation, .recoverOperation, .expungeOperation,
             .maintainOperation, .unknownOperation:

@@ -79,7 +79,7 @@ package enum OrphanAudit {
     private static func reason(_ seen: ObservedDomain, on host: HostID, _ vm: VM?, _ jobs: [Job]) -> Orphan.Reason? {
         guard seen.state.isLive else { return nil }
         let isCaredFor = jobs.contains {
-            $0.kind.purpose == .gc && $0.vm == seen.vm && $0.host == host && $0.epoch == seen.epoch
+            $0.kind.isAboutDomain && $0.vm == seen.vm && $0.host == host && $0.epoch == seen.epoch
         }
         guard !isCaredFor else { return nil }
         guard let vm else { return .noRecord }
@@ -101,7 +101,8 @@ extension Job {
         switch kind {
         case .deleteVolume: true
         case .destroyVM: removesDisk
-        case .stopVM, .adoptVM, .startOperation, .stopOperation, .pauseOperation, .resumeOperation, .resetOperation,
+        case .stopVM, .adoptVM, .releasePlacement, .startOperation, .stopOperation, .pauseOperation, .resumeOperation,
+            .resetOperation,
             .rebootOperation, .migrateOperation, .destroyOperation, .recoverOperation, .expungeOperation,
             .maintainOperation, .unknownOperation, .unknownGC:
             false

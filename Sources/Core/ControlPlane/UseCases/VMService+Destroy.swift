@@ -99,7 +99,9 @@ extension Transaction {
                 .migrateOperation, .recoverOperation, .expungeOperation, .unknownOperation:
                 try end(job, as: JobEnd(.superseded, .superseded))
             case .stopVM where job.placement == target: try end(job, as: JobEnd(.cancelled, .vmDestroyed))
-            case .stopVM, .destroyVM, .deleteVolume, .adoptVM, .destroyOperation, .maintainOperation, .unknownGC: break
+            case .stopVM, .destroyVM, .deleteVolume, .adoptVM, .releasePlacement, .destroyOperation, .maintainOperation,
+                .unknownGC:
+                break
             }
         }
     }

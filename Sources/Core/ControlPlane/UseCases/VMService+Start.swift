@@ -5,7 +5,7 @@ extension VMService {
     ///
     /// Refused with `placement-unresolved` while a domain of the VM may exist anywhere.
     package func start(_ reference: String, on wanted: String?, by caller: Caller) async throws -> Job {
-        let (ids, policy) = (context.ids, context.settings.capacity)
+        let (ids, settings) = (context.ids, context.settings)
         return try await context.database.write("vm.start") { tx in
             if let earlier = try tx.remembered(caller) { return try tx.resolveJob(earlier, .operation) }
             var vm = try tx.resolveVM(reference)
@@ -13,7 +13,7 @@ extension VMService {
             try tx.endFulfilledStop(of: &vm)
             try tx.checkStartable(vm)
             let image = try tx.resolveImage(vm.image.rawValue)
-            let host = try tx.placementHost(for: PlacementNeed(of: vm), wanted: wanted, policy)
+            let host = try tx.placementHost(for: PlacementNeed(of: vm), wanted: wanted, settings.capacity)
             let placement = Placement(host: host.id, epoch: vm.epoch.next)
             var next = try vm.after(.startGranted(placement))
             next.wish += 1
@@ -22,8 +22,9 @@ extension VMService {
                 .startOperation, for: next, at: placement, payload: JobPayload(), by: caller.principal, ids: ids,
                 now: tx.now)
             next.operation = job.id
-            _ = try tx.replace(vm, with: next, by: caller.principal)
+            let placed = try tx.replace(vm, with: next, by: caller.principal)
             let stored = try tx.enqueue(job)
+            try tx.leaveRelease(of: placed, at: vm.latestPlacement, by: caller.principal, ids, settings)
             try tx.remember(caller, resource: job.id.rawValue)
             return stored
         }

@@ -129,7 +129,7 @@ extension Transaction {
         case .stopOperation:
             guard mode > (job.payload.mode ?? .grace) else { return try checkIdle(vm) }
         case .migrateOperation, .destroyOperation, .recoverOperation, .expungeOperation, .maintainOperation, .stopVM,
-            .destroyVM, .deleteVolume, .adoptVM, .unknownOperation, .unknownGC:
+            .destroyVM, .deleteVolume, .adoptVM, .releasePlacement, .unknownOperation, .unknownGC:
             return try checkIdle(vm)
         }
         try end(job, as: JobEnd(.superseded, .superseded))

@@ -47,11 +47,14 @@ struct ColdMove: Sendable {
 
     /// The source holds no domain of the epoch any more, and lets none come up: the VM is the destination's to start.
     private func depart(_ job: Job) async throws -> Bool {
-        try await context.database.write("move.depart") { tx in
+        let (ids, settings) = (context.ids, context.settings)
+        return try await context.database.write("move.depart") { tx in
             let change = ChangeVMState(
                 vm: job.vm, event: .migrationSettled(.departed), expectedHost: job.host, expectedEpoch: job.epoch)
             switch try tx.apply(change) {
-            case .applied: return true
+            case .applied(let vm):
+                try tx.leaveRelease(of: vm, at: job.placement, by: Principal(name: job.requestedBy), ids, settings)
+                return true
             case .superseded(let vm):
                 try tx.release(vm, from: job)
                 try tx.end(job, underLease: job.leaseToken, as: JobEnd(.superseded, .superseded))

@@ -32,20 +32,40 @@ struct MigrateOperation: Workflow {
     private func takeTurn(_ job: Job, _ drain: JobID) async throws -> Bool {
         while !Task.isCancelled {
             let ticket = context.feed.ticket(.jobs)
-            let (isWanted, isDraining) = try await context.database.read { tx in
+            let (isWanted, isDraining, hasBegun) = try await context.database.read { tx in
                 let isWanted = try tx.job(job.id).map { !$0.state.isEnded && $0.payload.isCancelRequested != true }
-                return (isWanted ?? false, try tx.job(drain).map { !$0.state.isEnded } ?? false)
+                return (
+                    isWanted ?? false, try tx.job(drain).map { !$0.state.isEnded } ?? false,
+                    try tx.stepOutput(of: job.id, named: Self.turn) != nil
+                )
             }
             guard isWanted else { return false }
-            guard isDraining || job.attempts > 1 else {
+            guard isDraining || hasBegun else {
                 try await drop(job)
                 return false
             }
-            if turns.take(job.host) { return true }
+            if turns.take(job.host) {
+                do { if !hasBegun { try await noteTurn(job) } } catch {
+                    turns.giveBack(job.host)
+                    throw error
+                }
+                return true
+            }
             await context.feed.wait(past: ticket, atMost: context.settings.sweepInterval, context.time)
         }
         return false
     }
+
+    /// From here on the move is made, whatever becomes of its drain, also by another server.
+    private func noteTurn(_ job: Job) async throws {
+        try await context.database.write("migrate.turn") { tx in
+            guard try tx.recordStep("taken", of: job.id, named: Self.turn, underLease: job.leaseToken) else {
+                throw LeaseLost()
+            }
+        }
+    }
+
+    private static let turn = "turn"
 
     private func drop(_ job: Job) async throws {
         try await context.database.write("migrate.drop") { tx in
@@ -260,7 +280,11 @@ struct MigrateOperation: Workflow {
                 try tx.release(vm, from: job)
                 verdict = JobEnd(.superseded, .superseded)
             case .applied(let vm):
-                if case .arrived = end { try tx.settleStorage(of: vm, leftover) }
+                if case .arrived = end {
+                    try tx.settleStorage(of: vm, leftover)
+                } else {
+                    try tx.leaveRelease(of: vm, at: order.destination, leftover)
+                }
                 if !isClosed { try tx.leaveStop(atDestinationOf: vm, leftover) }
             }
             try tx.end(job, underLease: job.leaseToken, as: verdict)
@@ -305,11 +329,11 @@ private struct Leftover: Sendable {
 }
 
 extension Transaction {
-    /// The disk that was copied along is the destination pool's now, and the one left behind is cleared away.
+    /// What the guest left behind is cleared away; with the disk, which is the destination pool's now, if it was copied along.
     fileprivate func settleStorage(of vm: VM, _ leftover: Leftover) throws {
         guard leftover.job.payload.migration?.copiesStorage == true,
             let pool = try host(leftover.order.destination.host)?.facts?.pool
-        else { return }
+        else { return try leaveRelease(of: vm, at: leftover.job.placement, leftover) }
         var next = vm
         next.pool = pool
         let stored = try replace(vm, with: next)
@@ -317,6 +341,11 @@ extension Transaction {
         try leave(
             leftover.gcJob(.deleteVolume, for: stored, at: leftover.job.placement, payload, now: now),
             leftover.settings)
+    }
+
+    fileprivate func leaveRelease(of vm: VM, at past: Placement, _ leftover: Leftover) throws {
+        let principal = Principal(name: leftover.job.requestedBy)
+        try leaveRelease(of: vm, at: past, by: principal, leftover.ids, leftover.settings)
     }
 
     /// The destination has not confirmed that nothing of the move can come up there.

@@ -8,6 +8,7 @@ package enum HostCommand: Hashable, Sendable {
     case migrate(MigrateVMCommand)
     case cancelMigration(CancelMigrationCommand)
     case adopt(AdoptVMCommand)
+    case release(ReleaseVMCommand)
 
     package var vm: VMID {
         switch self {
@@ -19,6 +20,7 @@ package enum HostCommand: Hashable, Sendable {
         case .migrate(let command): command.vm
         case .cancelMigration(let command): command.vm
         case .adopt(let command): command.vm
+        case .release(let command): command.vm
         }
     }
 
@@ -32,6 +34,7 @@ package enum HostCommand: Hashable, Sendable {
         case .migrate(let command): command.epoch
         case .cancelMigration(let command): command.epoch
         case .adopt(let command): command.epoch
+        case .release(let command): command.epoch
         }
     }
 
@@ -45,6 +48,7 @@ package enum HostCommand: Hashable, Sendable {
         case .migrate: "migrate"
         case .cancelMigration: "cancel-migration"
         case .adopt: "adopt"
+        case .release: "release"
         }
     }
 }
@@ -148,6 +152,18 @@ package struct AdoptVMCommand: Hashable, Sendable {
     }
 }
 
+/// Removes what a placement that is over has left on its host besides the root disk: the console log. Refused while a domain
+/// of the VM is there, and once the host has seen a later epoch, whose log it is by then.
+package struct ReleaseVMCommand: Hashable, Sendable {
+    package let vm: VMID
+    package let epoch: Epoch
+
+    package init(vm: VMID, epoch: Epoch) {
+        self.vm = vm
+        self.epoch = epoch
+    }
+}
+
 /// What a command achieved, as the agent tells it.
 package struct CommandResult: Hashable, Sendable, Codable {
     package let effect: Effect
@@ -174,6 +190,8 @@ package struct CommandResult: Hashable, Sendable, Codable {
         case cancelling
         /// The domain has its new epoch.
         case adopted
+        /// Nothing of the placement is left, and no domain of its epoch can come up here any more.
+        case released
     }
 
     package init(effect: Effect, sequence: Int64, landing: MigrationLanding? = nil) {

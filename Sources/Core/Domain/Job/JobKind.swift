@@ -15,6 +15,7 @@ package enum JobKind: String, CaseIterable, Sendable, Codable {
     case destroyVM = "destroy-vm"
     case adoptVM = "adopt-vm"
     case deleteVolume = "delete-volume"
+    case releasePlacement = "release-placement"
     /// An operation, and a GC job, of a kind that this release does not know. Never written.
     case unknownOperation = "operation.unknown"
     case unknownGC = "unknown"
@@ -40,9 +41,12 @@ package enum JobKind: String, CaseIterable, Sendable, Codable {
             .migrateOperation, .destroyOperation, .recoverOperation, .expungeOperation, .maintainOperation,
             .unknownOperation:
             .operation
-        case .stopVM, .destroyVM, .deleteVolume, .adoptVM, .unknownGC: .gc
+        case .stopVM, .destroyVM, .deleteVolume, .adoptVM, .releasePlacement, .unknownGC: .gc
         }
     }
+
+    /// Whether it is leftover work on a domain, so that a domain which it names is looked after. An unknown kind may be.
+    package var isAboutDomain: Bool { purpose == .gc && self != .releasePlacement }
 
     /// The public name, within its resource.
     package var label: String { Self.label(ofStored: rawValue) }
@@ -53,7 +57,7 @@ package enum JobKind: String, CaseIterable, Sendable, Codable {
         case .unknownOperation, .unknownGC: false
         case .startOperation, .stopOperation, .pauseOperation, .resumeOperation, .resetOperation, .rebootOperation,
             .migrateOperation, .destroyOperation, .recoverOperation, .expungeOperation, .maintainOperation, .stopVM,
-            .destroyVM, .adoptVM, .deleteVolume:
+            .destroyVM, .adoptVM, .deleteVolume, .releasePlacement:
             true
         }
     }
@@ -67,7 +71,7 @@ package enum JobKind: String, CaseIterable, Sendable, Codable {
         case .rebootOperation: .reboot
         case .startOperation, .stopOperation, .migrateOperation, .destroyOperation, .recoverOperation,
             .expungeOperation, .maintainOperation, .unknownOperation, .stopVM, .destroyVM, .deleteVolume, .adoptVM,
-            .unknownGC:
+            .releasePlacement, .unknownGC:
             nil
         }
     }

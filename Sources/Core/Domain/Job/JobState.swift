@@ -84,6 +84,8 @@ package enum JobOutcome: String, CaseIterable, Sendable, Codable {
     case migrated
     /// The domain was taken up where it was found.
     case adopted
+    /// Nothing of a placement that is over is left on its host.
+    case released
     /// No VM is placed on the host any more.
     case drained
     /// The host could not do it now; a GC job will.

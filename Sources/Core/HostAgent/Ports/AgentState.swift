@@ -73,6 +73,8 @@ package protocol HostStorage: Sendable {
     func heldFiles() async throws(Fault) -> [HeldFile]
     /// Gives back what a placement held besides the root disk. May be repeated.
     func release(_ vm: VMID) async throws(Fault)
+    /// Removes the console log, all that was put aside of it included. May be repeated.
+    func removeConsoleLog(of vm: VMID) async throws(Fault)
     /// Removes the root disk and everything else of the VM. May be repeated.
     func remove(_ vm: VMID) async throws(Fault)
 }
