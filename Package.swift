@@ -188,7 +188,8 @@ let package = Package(
             dependencies: ["StoreConformance", "Domain", "ControlPlane", "SQLStore", log],
             exclude: ["Golden", "Fixtures"], swiftSettings: strict),
         .testTarget(
-            name: "ControlPlaneTests", dependencies: ["Domain", "ControlPlane", "SQLStore", "Platform", log],
+            name: "ControlPlaneTests",
+            dependencies: ["Domain", "ControlPlane", "SQLStore", "PostgresBench", "Platform", log],
             swiftSettings: strict),
         .testTarget(name: "HostAgentTests", dependencies: ["Domain", "HostAgent"], swiftSettings: strict),
         .testTarget(

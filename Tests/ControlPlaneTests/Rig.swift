@@ -3,11 +3,10 @@ import Domain
 import Foundation
 import Logging
 import Platform
-import SQLStore
 import Synchronization
 import Testing
 
-/// A whole control plane on a real SQLite store, with two hosts whose agents are simple.
+/// A whole control plane on a real store, with two hosts whose agents are simple.
 struct Rig: Sendable {
     let database: any Database
     let hosts = SimpleHosts()
@@ -18,11 +17,7 @@ struct Rig: Sendable {
 
     init(tuning tune: (inout ControlSettings) -> Void = { _ in }) async throws {
         let feed = CommitFeed()
-        let store = try SQLiteDatabase(
-            inMemoryWith: SystemTime(), faults: NoFaultPoints(),
-            logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() },
-            onCommit: { _, jobs in feed.committed(jobsTouched: jobs) })
-        try await self.init(store: store, feed: feed, tuning: tune)
+        try await self.init(store: try RigStore(feed), feed: feed, tuning: tune)
     }
 
     init(

@@ -101,6 +101,9 @@ extension EndToEnd {
             #expect(last.state == "running")
             #expect(last.host == onB.host)
             #expect(last.conflicts.isEmpty)
+            try await until("what it left on h1 is released", limit: 40) {
+                try await bench.gcJobs(of: "moved").first { $0.kind == "release-placement" }?.outcome == "released"
+            }
             try await bench.roost("vm", "delete", "moved", "--expunge")
         }
 
