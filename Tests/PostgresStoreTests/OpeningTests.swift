@@ -42,6 +42,21 @@ import Testing
         try place.remove()
     }
 
+    @Test func `a database that a newer release has changed is worked on if that release says so`() async throws {
+        let place = try TemporaryDatabase()
+        try place.open().close()
+        for statement in [
+            "INSERT INTO schema_version (version, name, applied_at) VALUES (99, 'later', 0)",
+            "INSERT INTO schema_reader (version, oldest) VALUES (99, \(Schema.newest))",
+            "ALTER TABLE vm ADD COLUMN later TEXT NOT NULL DEFAULT 'x'",
+        ] { try place.server.run(statement, on: place.url) }
+        let store = try place.open()
+        try await store.write("insert") { try $0.insert(Sample.vm(1)) }
+        #expect(try await store.read { try $0.vm(Sample.vmID(1)) } == Sample.vm(1))
+        store.close()
+        try place.remove()
+    }
+
     @Test func `many nodes that start at once on an empty database make its schema once`() async throws {
         let place = try TemporaryDatabase()
         try await withThrowingTaskGroup(of: Void.self) { group in

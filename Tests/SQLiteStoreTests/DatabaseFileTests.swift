@@ -50,7 +50,7 @@ import Testing
             try await first.raw("ALTER TABLE vm DROP COLUMN \(column)")
         }
         for column in ["labels", "node"] { try await first.raw("ALTER TABLE host DROP COLUMN \(column)") }
-        for table in ["node", "errand", "writer"] { try await first.raw("DROP TABLE \(table)") }
+        for table in ["node", "errand", "writer", "schema_reader"] { try await first.raw("DROP TABLE \(table)") }
         try await first.raw("DROP INDEX job_running")
         try await first.raw("ALTER TABLE job DROP COLUMN peer")
         try await first.raw("UPDATE vm SET last_host = '\(Sample.hostID(9))', epoch = 5")
@@ -76,6 +76,33 @@ import Testing
         #expect(fault?.message.contains("newer release") == true)
         #expect(fault?.message.contains("99") == true)
         #expect(fault?.hint?.isEmpty == false)
+    }
+
+    @Test(arguments: [0, 1])
+    func `a database that a newer release has changed is worked on only if that release says so`(
+        beyond: Int
+    ) async throws {
+        let place = try TemporaryStore()
+        defer { place.remove() }
+        let store = try place.open()
+        for (version, oldest) in [(98, Schema.newest), (99, Schema.newest + beyond)] {
+            try await store.raw(
+                "INSERT INTO schema_version (version, name, applied_at) VALUES (\(version), 'later', 0)")
+            try await store.raw("INSERT INTO schema_reader (version, oldest) VALUES (\(version), \(oldest))")
+        }
+        // As such a step may: what this release does not know has a default.
+        try await store.raw("ALTER TABLE vm ADD COLUMN later TEXT NOT NULL DEFAULT 'x'")
+        store.close()
+        guard beyond == 0 else {
+            let fault = #expect(throws: Fault.self) { try place.open() }
+            #expect(fault?.message.contains("newer release") == true)
+            return
+        }
+        let again = try place.open()
+        try await again.write("insert") { try $0.insert(Sample.vm(1)) }
+        #expect(try await again.read { try $0.vm(Sample.vmID(1)) } == Sample.vm(1))
+        #expect(try await again.raw("SELECT MAX(version) FROM schema_version") == [SQLValue(99)])
+        again.close()
     }
 
     @Test func `a file that is no database is a clear error`() throws {

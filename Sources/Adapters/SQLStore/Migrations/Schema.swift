@@ -9,7 +9,7 @@ enum Schema {
 
     /// Runs what this database has not run yet, inside the caller's transaction; returns the names of what ran.
     ///
-    /// A database from a newer release is refused, and left as it is.
+    /// A database from a newer release is left as it is: worked on if that release says that this one may, else refused.
     ///
     /// - Parameter last: the version to stop at; nil for the newest.
     static func migrate(_ sql: any SQLConnection, now: Timestamp, upTo last: Int? = nil) throws -> [String] {
@@ -23,6 +23,11 @@ enum Schema {
             """)
         let rows = try sql.query("SELECT COALESCE(MAX(version), 0) AS version FROM schema_version")
         let present = try rows.first.map { try RowReader("schema", key: "version", $0).int("version") } ?? 0
+        try sql.execute(
+            """
+            CREATE TABLE IF NOT EXISTS schema_reader (version BIGINT NOT NULL PRIMARY KEY, oldest BIGINT NOT NULL)
+            """)
+        if present > newest, try isReadable(sql) { return [] }
         guard present <= newest else {
             throw Fault(
                 .unavailable, .storeUnavailable,
@@ -36,7 +41,20 @@ enum Schema {
             try sql.execute(
                 "INSERT INTO schema_version (version, name, applied_at) VALUES (?, ?, ?)",
                 SQLValue(migration.version), SQLValue(migration.name), SQLValue(now))
+            try sql.execute(
+                "INSERT INTO schema_reader (version, oldest) VALUES (?, ?)", SQLValue(migration.version),
+                SQLValue(migration.oldestReader))
         }
         return due.map(\.name)
+    }
+
+    /// Whether every step that this release does not know says that this release may work on what it made.
+    private static func isReadable(_ sql: any SQLConnection) throws -> Bool {
+        try sql.query(
+            """
+            SELECT version FROM schema_version WHERE version > ? AND version NOT IN
+                (SELECT version FROM schema_reader WHERE oldest <= ?)
+            """, SQLValue(newest), SQLValue(newest)
+        ).isEmpty
     }
 }
