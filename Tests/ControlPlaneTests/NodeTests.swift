@@ -1,5 +1,6 @@
 import ControlPlane
 import Domain
+import Synchronization
 import Testing
 
 @Suite struct NodeTests {
@@ -33,13 +34,17 @@ import Testing
     }
 
     /// A rig whose context is that of `id`, on the same records.
-    private func service(_ rig: Rig, _ name: String, lease: Duration = .milliseconds(300)) -> (NodeService, Context) {
+    private func service(
+        _ rig: Rig, _ name: String, lease: Duration = .milliseconds(300), on database: (any Database)? = nil,
+        isAlone: Bool = false
+    ) -> (NodeService, Context) {
         let old = rig.context
         let context = Context(
-            database: old.database, sessions: old.sessions, time: old.time, ids: old.ids, random: old.random,
+            database: database ?? old.database, sessions: old.sessions, time: old.time, ids: old.ids,
+            random: old.random,
             faults: old.faults, feed: old.feed, settings: old.settings, logger: old.logger,
             node: NodeIdentity(name: name, place: name, version: "test", ids: old.ids))
-        return (NodeService(context, lease: lease), context)
+        return (NodeService(context, lease: lease, isAlone: isAlone), context)
     }
 
     @Test func `a node that dies loses its sessions and leases to the others within the lease`() async throws {
@@ -103,6 +108,29 @@ import Testing
         #expect(!rig.hosts.host(rigHostA).isConnected)
     }
 
+    @Test(arguments: [false, true])
+    func `a node whose database does not answer lets go of its agents after the lease, unless it is the only one`(
+        isAlone: Bool
+    ) async throws {
+        let rig = try await Rig()
+        let database = SilentDatabase(rig.database)
+        let (node, context) = service(rig, "n", on: database, isAlone: isAlone)
+        try await node.join()
+        try await connect(rig, as: context)
+        let life = Task { await node.run() }
+        defer { life.cancel() }
+        database.fallSilent()
+        if isAlone {
+            _ = try await eventually("a write has waited for two leases") {
+                database.silence.map { $0 > .milliseconds(600) } ?? false ? true : nil
+            }
+        } else {
+            _ = try await eventually("its agent is let go") { rig.hosts.host(rigHostA).isConnected ? nil : true }
+        }
+        #expect(rig.hosts.host(rigHostA).isConnected == isAlone)
+        database.answer()
+    }
+
     @Test func `a node that leaves, or starts again at its place, frees what it held at once`() async throws {
         let rig = try await Rig()
         let (first, firstContext) = service(rig, "n")
@@ -140,5 +168,50 @@ import Testing
         _ = try await rig.vms.create(NewVM(name: "v", image: "tiny", cpus: 1, memory: 128), by: caller)
         _ = try await rig.vms.start("v", on: "a", by: caller)
         return "v"
+    }
+}
+
+/// A store that can stop answering: writes wait until it answers again.
+private final class SilentDatabase: Database {
+    private struct State {
+        var since: ContinuousClock.Instant?
+        var waiting: [CheckedContinuation<Void, Never>] = []
+    }
+
+    private let inner: any Database
+    private let state = Mutex(State())
+
+    init(_ inner: any Database) { self.inner = inner }
+
+    func fallSilent() { state.withLock { $0.since = .now } }
+
+    /// How long the first write that waits has waited; nil while none does.
+    var silence: Duration? {
+        state.withLock { state in state.waiting.isEmpty ? nil : state.since.map { .now - $0 } }
+    }
+
+    func answer() {
+        let waiting = state.withLock { state in
+            defer { state = State() }
+            return state.waiting
+        }
+        for one in waiting { one.resume() }
+    }
+
+    func write<Result: Sendable>(
+        _ label: String, _ body: @escaping @Sendable (any Transaction) throws -> Result
+    ) async throws -> Result {
+        await withCheckedContinuation { waiter in
+            let isSilent = state.withLock { state in
+                if state.since != nil { state.waiting.append(waiter) }
+                return state.since != nil
+            }
+            if !isSilent { waiter.resume() }
+        }
+        return try await inner.write(label, body)
+    }
+
+    func read<Result: Sendable>(_ body: @escaping @Sendable (any Transaction) throws -> Result) async throws -> Result {
+        try await inner.read(body)
     }
 }

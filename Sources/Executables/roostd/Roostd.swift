@@ -60,7 +60,7 @@ struct Roostd: AsyncParsableCommand {
             database: database, sessions: relay, time: time, ids: ids, random: SystemRandom(),
             faults: faults, feed: feed, settings: options.control, logger: logger, node: node)
         let sessions = HostSessionService(context)
-        let nodes = NodeService(context, lease: options.nodeLease)
+        let nodes = NodeService(context, lease: options.nodeLease, isAlone: options.database == nil)
         try await nodes.join()
         let imageFiles = try DiskImageFiles(directory: directory.images)
 

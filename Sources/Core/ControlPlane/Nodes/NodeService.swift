@@ -10,11 +10,18 @@ import Synchronization
 package struct NodeService: Sendable {
     private let context: Context
     private let lease: Duration
+    private let isAlone: Bool
+    /// When this node could last tell that it lives.
+    private let lastBeat: LastBeat
 
-    /// - Parameter lease: how long a node may be silent before the others take over what it held.
-    package init(_ context: Context, lease: Duration = .seconds(10)) {
+    /// - Parameters:
+    ///   - lease: how long a node may be silent before the others take over what it held.
+    ///   - isAlone: whether no other node can use the database, so that its agents are best off here whatever happens.
+    package init(_ context: Context, lease: Duration = .seconds(10), isAlone: Bool = false) {
         self.context = context
         self.lease = lease
+        self.isAlone = isAlone
+        lastBeat = LastBeat(context.time.monotonic())
     }
 
     private var interval: Duration { lease / 5 }
@@ -43,33 +50,49 @@ package struct NodeService: Sendable {
 
     /// Tells that the node lives and watches the others, until the task is cancelled.
     package func run() async {
+        lastBeat.value = context.time.monotonic()
+        await withTaskGroup(of: Void.self) { group in
+            group.addTask { await beat() }
+            if !isAlone { group.addTask { await letGoWhenCutOff() } }
+        }
+    }
+
+    private func beat() async {
         var watch = NodeWatch()
-        var lastBeat = context.time.monotonic()
         while (try? await context.time.sleep(for: interval)) != nil {
             do {
                 // A gap in which this node did not look, or could not, says nothing of the others.
-                if context.time.monotonic() - lastBeat >= lease { watch.forget() }
-                let nodes = try await beat(burying: watch.silent(for: lease, now: context.time.monotonic()))
+                if context.time.monotonic() - lastBeat.value >= lease { watch.forget() }
+                let nodes = try await raiseBeat(burying: watch.silent(for: lease, now: context.time.monotonic()))
                 if let nodes {
-                    lastBeat = context.time.monotonic()
-                    watch.look(at: nodes.filter { $0.id != context.node.id }, now: lastBeat)
+                    lastBeat.value = context.time.monotonic()
+                    watch.look(at: nodes.filter { $0.id != context.node.id }, now: lastBeat.value)
                 } else {
                     watch.forget()
                     await rejoin()
-                    lastBeat = context.time.monotonic()
+                    lastBeat.value = context.time.monotonic()
                 }
             } catch {
                 context.logger.warning("cannot tell the others that this node lives", metadata: ["error": "\(error)"])
                 watch.forget()
-                guard context.time.monotonic() - lastBeat >= lease else { continue }
-                // Its agents find a node that reaches the database, if there is one.
-                await context.sessions.disconnectAll(reason: "the server cannot reach its database")
             }
         }
     }
 
+    /// Lets go of all agents once a lease has passed in which the node could not tell that it lives, also while it still tries:
+    /// they find a node that reaches the database, if there is one.
+    private func letGoWhenCutOff() async {
+        var toldOf: Duration?
+        while (try? await context.time.sleep(for: interval)) != nil {
+            let last = lastBeat.value
+            guard context.time.monotonic() - last >= lease, toldOf != last else { continue }
+            toldOf = last
+            await context.sessions.disconnectAll(reason: "the server cannot reach its database")
+        }
+    }
+
     /// Raises the beat and takes `silent` off the record; returns all nodes, or nil if this one is not among them.
-    private func beat(burying silent: [(id: String, beat: Int64)]) async throws -> [Node]? {
+    private func raiseBeat(burying silent: [(id: String, beat: Int64)]) async throws -> [Node]? {
         let id = context.node.id
         return try await context.database.write("node.beat") { tx in
             guard try tx.beat(id) else { return nil }
@@ -94,6 +117,17 @@ package struct NodeService: Sendable {
             // The next beat finds it missing again.
             context.logger.warning("cannot join anew", metadata: ["error": "\(error)"])
         }
+    }
+}
+
+private final class LastBeat: Sendable {
+    private let time: Mutex<Duration>
+
+    init(_ time: Duration) { self.time = Mutex(time) }
+
+    var value: Duration {
+        get { time.withLock { $0 } }
+        set { time.withLock { $0 = newValue } }
     }
 }
 
