@@ -29,10 +29,11 @@ import Testing
             session: rig.hosts.host(host).session)
     }
 
-    private func adopted(_ rig: Rig) async throws {
+    /// - Parameter wasMissed: whether the record said for a time that the guest was gone.
+    private func adopted(_ rig: Rig, wasMissed: Bool = false) async throws {
         let vm = try await eventually("it is taken up") {
             let vm = try await rig.vm()
-            #expect(vm.state.label != .stopped)
+            #expect(wasMissed || vm.state.label != .stopped)
             return vm.state == .running(found) ? vm : nil
         }
         #expect(vm.epoch == Epoch(2))
@@ -89,6 +90,32 @@ import Testing
                     rig.hosts.inventory(host), from: host, session: rig.hosts.host(host).session)
             }
             try await adopted(rig)
+        }
+    }
+
+    /// Nobody saw how it left, so that the record says *found gone* until the other host's inventory shows the very same epoch.
+    @Test func `R01 seen in inventories alone, A's first: it is taken up as soon as B shows it`() async throws {
+        try await rigWithEngine { rig, vm in
+            moveAway(vm, rig)
+            try await rig.sessions.received(
+                rig.hosts.inventory(rigHostA), from: rigHostA, session: rig.hosts.host(rigHostA).session)
+            #expect(try await rig.vm().state == .stopped(.foundGone))
+            try await rig.sessions.received(
+                rig.hosts.inventory(rigHostB), from: rigHostB, session: rig.hosts.host(rigHostB).session)
+            try await adopted(rig, wasMissed: true)
+        }
+    }
+
+    @Test func `a VM that somebody stopped is not taken up by itself, wherever a domain shows up`() async throws {
+        try await rigWithEngine { rig, vm in
+            let stop = try await rig.vms.stop("v", StopRequest(mode: .cold), by: caller)
+            _ = try await rig.jobs.wait(for: stop.id.rawValue, atMost: .seconds(20))
+            rig.hosts.change(rigHostB) { $0.domains[vm.id] = Epoch(1) }
+            try await rig.sessions.received(
+                rig.hosts.inventory(rigHostB), from: rigHostB, session: rig.hosts.host(rigHostB).session)
+            #expect(try await rig.vm().state == .stopped(.requested))
+            #expect(try await rig.vms.vm("v").conflicts.map(\.host) == [rigHostB])
+            #expect(try await rig.gcJobs().isEmpty)
         }
     }
 

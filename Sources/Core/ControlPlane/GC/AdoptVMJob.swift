@@ -62,6 +62,18 @@ struct AdoptVMJob: Workflow {
 }
 
 extension VM {
+    /// The placement from which the guest may have left for another host without Roost: libvirt said so, or an inventory had it
+    /// no more, nobody saw how it ended, and nothing was granted since.
+    fileprivate var departure: Placement? {
+        switch state {
+        case .unknown(let placement, .movedAway): placement
+        case .stopped(.foundGone): epoch == lastPlacement?.epoch ? lastPlacement : nil
+        case .created, .starting, .running, .pausing, .paused, .resuming, .rebooting, .migrating, .stopping, .stopped,
+            .crashed, .unknown, .destroying, .destroyed, .expunging:
+            nil
+        }
+    }
+
     /// Whether a domain that was found can become the VM's: nothing newer was granted, and none of its own is known.
     func isAdoptable(at found: Placement) -> Bool {
         epoch == found.epoch && operation == nil && (try? after(.adopted(found))) != nil
@@ -91,8 +103,8 @@ extension Transaction {
     /// Takes up the domain of a VM that libvirt moved away behind Roost's back, once a host shows it under the epoch that it
     /// left with: an epoch's domain lives only once, so it is the very same.
     func takeUp(_ id: VMID, _ ids: any IDSource, _ settings: ControlSettings) throws {
-        guard let vm = try vm(id), case .unknown(let placement, .movedAway) = vm.state else { return }
-        let found = try sightings(of: id).first { $0.epoch == placement.epoch && $0.host != placement.host }
+        guard let vm = try vm(id), let left = vm.departure else { return }
+        let found = try sightings(of: id).first { $0.epoch == left.epoch && $0.host != left.host }
         guard let found else { return }
         try leaveAdoption(of: vm, at: found, by: Principal(name: "system"), ids, settings)
     }
