@@ -84,6 +84,7 @@ extension EndToEnd {
             let bench = try await EndToEnd.bench()
             let vm = try await cutOff("moved", bench)
             try await bench.roost("vm", "stop", "moved", "--mode", "cold", "--defer")
+            Watched.excuse(vm)
             try await bench.roost("host", "fence", "h1", "--proof", "the power cord is in my hand")
             try await bench.roost("vm", "start", "moved", "--host", "h2")
             let onB = try await bench.vm("moved")
@@ -119,6 +120,7 @@ extension EndToEnd {
             try await bench("cut", "h1")
             try await bench.disconnected("h1")
             if try await bench.vm(name).state != "stopped" {
+                Watched.excuse(vm)
                 try await bench.roost("host", "fence", "h1", "--proof", "off")
             }
             try await bench.roost("vm", "start", name, "--host", "h2")
@@ -164,6 +166,7 @@ extension EndToEnd {
             let bench = try await EndToEnd.bench()
             let vm = try await cutOff("r16", bench)
             try await bench.roost("vm", "stop", "r16", "--mode", "cold", "--defer")
+            Watched.excuse(vm)
             try await bench.roost("host", "fence", "h1", "--proof", "off")
             try await bench("virsh", "h1", "destroy", vm.id)
             try bench.set("gc-stop.before-command", "hold", on: "server")

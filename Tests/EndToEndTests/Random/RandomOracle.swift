@@ -14,30 +14,12 @@ struct RandomOracle: Sendable {
     // MARK: All the time
 
     /// Looks every second, until the task is cancelled.
-    func watch() async {
-        var doublesBefore: Set<String> = []
-        var listBefore = try? await vms()
-        while !Task.isCancelled {
-            let seen = await everyHost()
-            let list = try? await vms()
-            let sample = RandomSample(before: listBefore ?? [], seen: seen, after: list ?? [])
-            for double in sample.doubles.intersection(doublesBefore) { journal.violated(double) }
-            for contradiction in sample.contradictions { journal.violated(contradiction) }
-            doublesBefore = sample.doubles
-            listBefore = list
-            journal.count("samples")
-            try? await Task.sleep(for: .milliseconds(700))
-        }
-    }
+    func watch() async { await watcher.run() }
 
-    /// The domains on each host whose libvirt answers.
-    private func everyHost() async -> [String: [HostSight.Domain]] {
-        await withTaskGroup(of: (String, [HostSight.Domain]?).self) { group in
-            for host in Self.hosts { group.addTask { (host, await sight.domains(on: host)) } }
-            return await group.reduce(into: [:]) { seen, found in
-                if let domains = found.1 { seen[found.0] = domains }
-            }
-        }
+    private var watcher: Watcher {
+        Watcher(
+            api: api, sight: sight, hosts: Self.hosts, found: { [journal] in journal.violated($0) },
+            looked: { [journal] in journal.count("samples") })
     }
 
     // MARK: Quiet points
@@ -125,7 +107,7 @@ struct RandomOracle: Sendable {
     private func differences() async throws -> [String] {
         let vms = try await vms()
         let hosts = try await api.all("/hosts", of: HostResource.self)
-        let seen = await everyHost()
+        let seen = await watcher.look()
         var found = Self.hosts.filter { seen[$0] == nil }.map { "libvirt on \($0) does not answer" }
         for host in hosts {
             let domains = seen[host.name] ?? []
