@@ -169,6 +169,46 @@ struct OutputTests {
         #expect(one.filtered { $0 != 2 }.text == #"{"items":[{"id":1},{"id":3}],"nextCursor":null}"#)
     }
 
+    @Test func `a recovery is shown with what differs, and what is empty is left out`() {
+        let seen = DomainSighting(vm: "v-1", host: "h-2", epoch: 4, state: "running", seenAt: "2026-01-02T00:00:00Z")
+        var recovery = RecoveryResource(
+            state: "observing", since: "2026-01-01T23:59:00Z", reason: "A copy.", generation: 0,
+            hosts: [AwaitedHost(id: "h-3", name: "h3", lastSeenAt: nil)],
+            vms: [
+                DifferingVM(
+                    id: "v-1", name: "web", state: "unknown", host: "h-1", epoch: 3, seen: [seen], fate: "adopted",
+                    why: "h2 shows it running with epoch 4: it is taken up there.")
+            ], domains: [seen],
+            jobs: [
+                RestoredJob(
+                    id: "j-1", kind: "stop-vm", vm: "v-1", host: "h-1", epoch: 3, doing: "Stops it.", fate: "superseded"
+                )
+            ])
+        let age = Age(serverTime: WireTime.seconds(rfc3339: "2026-01-02T00:00:00Z"))
+        let text = recovery.text(at: age)
+        #expect(
+            text == """
+                state:       observing, changes nothing
+                why:         A copy.
+                for:         60s
+                NOT HEARD:   h3: not since the records were restored
+                go on:       roost recover --accept
+
+                VM    RECORDED   EPOCH   THEN      WHY
+                web   unknown    3       adopted   h2 shows it running with epoch 4: it is taken up there.
+
+                DOMAIN WITHOUT A RECORD   HOST   EPOCH   STATE
+                v-1                       h-2    4       running
+
+                JOB   KIND      EPOCH   THEN         WOULD
+                j-1   stop-vm   3       superseded   Stops it.
+
+                """)
+        recovery = RecoveryResource(
+            state: "acting", since: nil, reason: nil, generation: 1, hosts: [], vms: [], domains: [], jobs: [])
+        #expect(recovery.text(at: age) == "state:   acting\n")
+    }
+
     @Test func `a fleet's status names what waits and what is wrong`() throws {
         let status = FleetStatus(
             server: "http://127.0.0.1:7080", version: "1",
