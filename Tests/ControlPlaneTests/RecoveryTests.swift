@@ -1,6 +1,8 @@
 import ControlPlane
 import Domain
 import Foundation
+import Platform
+import Synchronization
 import Testing
 
 /// Records that are older than what the hosts know.
@@ -58,9 +60,13 @@ import Testing
     }
 
     @Test func `while Roost observes no job is taken up and nothing is sent`() async throws {
-        let (rig, engine) = try await started()
-        defer { engine.cancel() }
+        let (rig, first) = try await started()
         let vm = try await rig.runningVM()
+        first.cancel()
+        _ = try? await first.value
+        let time = CountedTime()
+        let engine = Task { try await JobEngine(rig.context(time)).run() }
+        defer { engine.cancel() }
         let log = rig.hosts.log.count
         try await restore(rig)
         let job = try await rig.database.write("late") { tx in
@@ -70,10 +76,10 @@ import Testing
                     payload: JobPayload(mode: .cold), wish: 9, nextAttemptAt: tx.now, requestedBy: "test",
                     createdAt: tx.now, updatedAt: tx.now))
         }
-        // The engine has looked: it was woken after the job was there.
-        let ticket = rig.context.feed.ticket(.jobs)
-        try await rig.database.write("wake") { _ = try $0.wakeJobs(on: rigHostA) }
-        await rig.context.feed.wait(past: ticket)
+        // The engine has looked since: each look that finds nothing ends in a wait.
+        let looks = time.sleeps
+        rig.context.feed.committed(jobsTouched: true)
+        _ = try await eventually("the engine has looked twice") { time.sleeps >= looks + 2 ? true : nil }
         try await rig.connect(rigHostA)
         #expect(try await rig.database.read { try $0.job(job.id)?.attempts } == 0)
         #expect(rig.hosts.log.count == log)
@@ -168,7 +174,9 @@ import Testing
         runs(away, 6, on: rigHostB, in: rig)
         try await restore(rig, hosts: [rigHostA])
         #expect(try await service(rig).report().awaited.map(\.name) == ["b"])
+        #expect(try await rig.vms.vm("rest").waitingFor?.host == rigHostB)
         _ = try await service(rig).accept(by: caller)
+        #expect(try await rig.vms.vm("rest").waitingFor?.reason == .recordsRestored)
         for refused in [
             await fault { _ = try await rig.vms.start("rest", on: "a", by: caller) },
             await fault { _ = try await rig.vms.destroy("rest", isDeferrable: true, by: caller) },
@@ -275,7 +283,29 @@ import Testing
     }
 }
 
+/// Counts how often somebody began to wait.
+private final class CountedTime: TimeSource {
+    private let count = Mutex(0)
+    var sleeps: Int { count.withLock { $0 } }
+
+    func wall() -> Timestamp { SystemTime().wall() }
+    func monotonic() -> Duration { SystemTime().monotonic() }
+
+    func sleep(for duration: Duration) async throws {
+        count.withLock { $0 += 1 }
+        try await SystemTime().sleep(for: duration)
+    }
+}
+
 extension Rig {
+    /// The same control plane by another clock.
+    fileprivate func context(_ time: any TimeSource) -> Context {
+        Context(
+            database: context.database, sessions: context.sessions, time: time, ids: context.ids,
+            random: context.random, faults: context.faults, feed: context.feed, settings: context.settings,
+            logger: context.logger)
+    }
+
     /// A VM that is recorded and was never started, of which `host` runs epoch 3.
     fileprivate func runningCopy(_ name: String, on host: HostID) async throws -> VM {
         let vm = try await vms.create(NewVM(name: name, image: "tiny", cpus: 1, memory: 128), by: Self.operatorCaller)

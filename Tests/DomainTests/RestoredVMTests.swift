@@ -67,6 +67,11 @@ import Testing
         recovery.generation = recovery.nextGeneration(above: Epoch(3_000_002))
         #expect(recovery.generation == 7)
         #expect(recovery.base == Epoch(7_000_000))
+        // Whatever an agent tells, there is a next one.
+        recovery.heard = RecordPoint(rawValue: .max)
+        recovery.generation = recovery.nextGeneration(above: Epoch(.max))
+        #expect((recovery.base?.rawValue ?? 0) > 1 << 60)
+        #expect(RecordPoint(generation: 2, event: .max).generation == 2)
     }
 
     @Test func `a point counts generations before events`() {

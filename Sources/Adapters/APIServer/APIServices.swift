@@ -9,6 +9,7 @@ package struct APIServices: Sendable {
     package let jobs: JobService
     package let events: EventService
     package let recovery: RecoveryService
+    package let nodes: NodeList
     package let authenticator: Authenticator
     package let time: any TimeSource
     package let ids: any IDSource
@@ -18,7 +19,8 @@ package struct APIServices: Sendable {
 
     package init(
         vms: VMService, hosts: HostService, images: ImageService, jobs: JobService, events: EventService,
-        recovery: RecoveryService, authenticator: Authenticator, time: any TimeSource, ids: any IDSource, node: String,
+        recovery: RecoveryService, nodes: NodeList, authenticator: Authenticator, time: any TimeSource,
+        ids: any IDSource, node: String,
         version: String
     ) {
         self.vms = vms
@@ -27,6 +29,7 @@ package struct APIServices: Sendable {
         self.jobs = jobs
         self.events = events
         self.recovery = recovery
+        self.nodes = nodes
         self.authenticator = authenticator
         self.time = time
         self.ids = ids

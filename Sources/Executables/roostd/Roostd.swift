@@ -79,7 +79,8 @@ struct Serve: AsyncParsableCommand {
         let services = APIServices(
             vms: VMService(context), hosts: HostService(context, secrets: JoinSecrets(authority: authority)),
             images: ImageService(context, files: imageFiles, sizeLimit: limits.fileBytes), jobs: JobService(context),
-            events: EventService(context), recovery: RecoveryService(context), authenticator: authenticator, time: time,
+            events: EventService(context), recovery: RecoveryService(context), nodes: NodeList(context),
+            authenticator: authenticator, time: time,
             ids: ids,
             node: options.control.node, version: Release.version)
         let front = HTTPFront(

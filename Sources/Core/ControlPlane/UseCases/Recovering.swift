@@ -37,6 +37,14 @@ extension Transaction {
             hint: "See what differs with roost recover; roost recover --accept lets it act again.")
     }
 
+    /// A host that may run `vm`, which the records have without a domain: it was not heard of since they were restored.
+    func unheardHost(concerning vm: VM) throws -> Host? {
+        guard vm.state.placement == nil, vm.state != .expunging else { return nil }
+        let recovery = try recovery()
+        guard recovery.observing != nil || recovery.base == vm.epoch else { return nil }
+        return try awaitedHosts().first
+    }
+
     /// Throws while a domain of `vm` may run that the restored records do not know.
     func checkSettled(_ vm: VM) throws {
         guard try recovery().base == vm.epoch else { return }

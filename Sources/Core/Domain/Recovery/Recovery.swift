@@ -34,7 +34,9 @@ package struct Recovery: Hashable, Sendable {
 
     /// The generation that an accepted copy begins: above all that was heard of, and its epochs above all that were seen.
     package func nextGeneration(above seen: Epoch) -> Int64 {
-        max(generation, heard.generation, seen.rawValue / Self.epochsPerGeneration) + 1
+        // What an agent tells is taken for what it is; no number of it makes the sum overflow.
+        let seen = min(seen.rawValue, Int64.max / 4)
+        return max(generation, heard.generation, seen / Self.epochsPerGeneration) + 1
     }
 }
 
@@ -44,7 +46,9 @@ package struct RecordPoint: Hashable, Sendable, Comparable {
 
     package init(rawValue: Int64) { self.rawValue = rawValue }
 
-    package init(generation: Int64, event: Int64) { rawValue = generation << Self.eventBits | event }
+    package init(generation: Int64, event: Int64) {
+        rawValue = generation << Self.eventBits | min(event, 1 << Self.eventBits - 1)
+    }
 
     package static let none = RecordPoint(rawValue: 0)
     private static let eventBits: Int64 = 40
