@@ -250,6 +250,58 @@ import Testing
         #expect(await fault { _ = try await service(rig).accept(by: caller) }?.code == .invalidState)
     }
 
+    @Test func `while Roost observes nothing is expunged, and an accepted VM is kept for its whole time anew`()
+        async throws
+    {
+        let rig = try await Rig { $0.keepDestroyed = .milliseconds(1) }
+        try await rig.connect(rigHostA)
+        let vm = try await rig.vms.create(NewVM(name: "v", image: "tiny", cpus: 1, memory: 128), by: caller).vm
+        _ = try await rig.vms.destroy("v", isDeferrable: false, by: caller)
+        try await restore(rig, hosts: [rigHostA])
+        _ = try await eventually("its time is over") {
+            try await rig.database.read { tx in try tx.destroyedVMs(keptUntil: tx.now, limit: 1).isEmpty ? nil : true }
+        }
+        try await Retention(rig.context).sweep()
+        #expect(try await rig.record(of: vm.id)?.state == .destroyed)
+        let accepted = try await rig.database.read { $0.now }
+        _ = try await service(rig).accept(by: caller)
+        let until = try #require(try await rig.record(of: vm.id)?.expungeAt)
+        #expect(until > accepted)
+        _ = try await eventually("its time is over again") {
+            try await rig.database.read { tx in try tx.destroyedVMs(keptUntil: tx.now, limit: 1).isEmpty ? nil : true }
+        }
+        // It may have been recovered and run on a host that was not heard of.
+        try await Retention(rig.context).sweep()
+        #expect(try await rig.record(of: vm.id)?.state == .destroyed)
+        try await rig.connect(rigHostB)
+        try await Retention(rig.context).sweep()
+        #expect(try await rig.record(of: vm.id) == nil)
+    }
+
+    @Test func `while Roost observes no domain that was moved by hand is taken up`() async throws {
+        let (rig, engine) = try await started()
+        defer { engine.cancel() }
+        let vm = try await rig.runningVM()
+        let placement = try #require(vm.state.placement)
+        try await rig.database.write("moved") { tx in
+            guard var row = try tx.vm(vm.id) else { return }
+            row.state = .unknown(placement, .movedAway)
+            _ = try tx.update(row, where: VMCondition(revision: row.revision))
+        }
+        isGone(vm, from: rigHostA, in: rig)
+        runs(vm, 1, on: rigHostB, in: rig)
+        try await restore(rig)
+        #expect(try await rig.gcJobs().isEmpty)
+        #expect(try await rig.vm().state == .unknown(placement, .movedAway))
+        _ = try await service(rig).accept(by: caller)
+        try await rig.connect(rigHostB)
+        let found = try await eventually("it is taken up") { () -> VM? in
+            let vm = try await rig.vm()
+            return vm.state.label == .running ? vm : nil
+        }
+        #expect(found.state.placement?.host == rigHostB)
+    }
+
     @Test func `a host with a certificate and no record gets one, after a restore and only then`() async throws {
         let (rig, engine) = try await started()
         defer { engine.cancel() }

@@ -59,7 +59,7 @@ import Testing
         let (recovery, vm, host) = try await restored.read { tx in
             (try tx.recovery(), try tx.vm(running.id), try tx.host(Sample.hostID(1)))
         }
-        #expect(recovery.observing?.reason == "They were restored from the backup of noon.")
+        #expect(recovery.observing?.reason == "The records were restored from the backup of noon.")
         #expect(vm?.state == .unknown(Sample.placement(1, epoch: 3), .recordsRestored))
         #expect(host?.connection == .disconnected && host?.isAwaited == true)
         #expect(try await restored.read { try $0.nodes() }.isEmpty)

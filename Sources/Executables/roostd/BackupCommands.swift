@@ -155,7 +155,7 @@ struct MarkRestored: AsyncParsableCommand {
                 onCommit: { _, _ in }, onNotice: { _ in })
             defer { store.close() }
             try await store.write("recovery.mark") { tx in
-                try tx.beginRecovery("They were restored from an older copy.", isCopy: true)
+                try tx.beginRecovery("The records were restored from an older copy.", isCopy: true)
             }
             print("The records are marked as restored: servers only observe, until 'roost recover --accept'.")
         }

@@ -54,7 +54,7 @@ package struct SQLiteBackup: Sendable {
         defer { for suffix in ["", "-wal", "-shm", "-journal"] { unlink(draft + suffix) } }
         do {
             try copy(source, to: draft)
-            try await mark(draft, "They were restored from the backup of \(text).", clock: clock, logger: logger)
+            try await mark(draft, "The records were restored from the backup of \(text).", clock: clock, logger: logger)
             try add(files, to: draft, release: release, madeAt: clock.wall())
         } catch {
             throw SQLiteFault.fault(of: error, opening: source, logger)
