@@ -185,7 +185,10 @@ let package = Package(
             swiftSettings: strict),
         .testTarget(
             name: "SQLiteStoreTests",
-            dependencies: ["StoreConformance", "Domain", "ControlPlane", "SQLStore", log],
+            dependencies: [
+                "StoreConformance", "Domain", "ControlPlane", "SQLStore", log,
+                .product(name: "GRDB", package: "GRDB.swift"),
+            ],
             exclude: ["Golden", "Fixtures"], swiftSettings: strict),
         .testTarget(
             name: "ControlPlaneTests",

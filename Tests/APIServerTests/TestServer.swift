@@ -41,7 +41,9 @@ struct TestServer: Sendable {
         let services = APIServices(
             vms: VMService(context), hosts: HostService(context, secrets: FixedSecrets()),
             images: ImageService(context, files: files, sizeLimit: limits.fileBytes), jobs: JobService(context),
-            events: EventService(context), authenticator: authenticator, time: SystemTime(), ids: SystemIDs(),
+            events: EventService(context), recovery: RecoveryService(context), nodes: NodeList(context),
+            authenticator: authenticator,
+            time: SystemTime(), ids: SystemIDs(),
             node: "node-1", version: "0.0.1")
         let front = HTTPFront(
             services, listen: ListenAddress(host: "127.0.0.1", port: 0), tls: tls, limits: limits, logger: logger)

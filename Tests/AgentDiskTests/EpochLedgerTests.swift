@@ -21,6 +21,24 @@ import Testing
         #expect(try reopened.mark(of: VMID(from: SystemIDs())) == .none)
     }
 
+    @Test func `the highest epoch of any VM, and how far the records had come, only rise and survive a restart`() throws
+    {
+        let ledger = try DiskEpochLedger(directory: directory.path)
+        #expect(try ledger.highest() == .none)
+        #expect(try ledger.heard() == .none)
+        try ledger.raise(vm, to: EpochMark(highest: Epoch(7), closed: Epoch(3)))
+        try ledger.raise(VMID(from: SystemIDs()), to: EpochMark(highest: Epoch(2), closed: Epoch(9)))
+        #expect(try ledger.highest() == Epoch(9))
+        for event in [5, 8, 6] { try ledger.raise(to: RecordPoint(generation: 1, event: Int64(event))) }
+        for known in [ledger, try DiskEpochLedger(directory: directory.path)] {
+            #expect(try known.highest() == Epoch(9))
+            #expect(try known.heard() == RecordPoint(generation: 1, event: 8))
+        }
+        try directory.write("1x", to: "heard")
+        let fault = try #require(throws: Fault.self) { try DiskEpochLedger(directory: directory.path).heard() }
+        #expect(fault.message.contains("heard is damaged"))
+    }
+
     @Test func `a damaged mark is an error that names its file, and is not overwritten`() throws {
         let ledger = try DiskEpochLedger(directory: directory.path)
         try directory.write("{\"version\":1,\"record\":{\"highest\":7", to: "\(vm).json")

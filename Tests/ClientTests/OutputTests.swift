@@ -169,6 +169,46 @@ struct OutputTests {
         #expect(one.filtered { $0 != 2 }.text == #"{"items":[{"id":1},{"id":3}],"nextCursor":null}"#)
     }
 
+    @Test func `a recovery is shown with what differs, and what is empty is left out`() {
+        let seen = DomainSighting(vm: "v-1", host: "h-2", epoch: 4, state: "running", seenAt: "2026-01-02T00:00:00Z")
+        var recovery = RecoveryResource(
+            state: "observing", since: "2026-01-01T23:59:00Z", reason: "A copy.", generation: 0,
+            hosts: [AwaitedHost(id: "h-3", name: "h3", lastSeenAt: nil)],
+            vms: [
+                DifferingVM(
+                    id: "v-1", name: "web", state: "unknown", host: "h-1", epoch: 3, seen: [seen], fate: "adopted",
+                    why: "h2 shows it running with epoch 4: it is taken up there.")
+            ], domains: [seen],
+            jobs: [
+                RestoredJob(
+                    id: "j-1", kind: "stop-vm", vm: "v-1", host: "h-1", epoch: 3, doing: "Stops it.", fate: "superseded"
+                )
+            ])
+        let age = Age(serverTime: WireTime.seconds(rfc3339: "2026-01-02T00:00:00Z"))
+        let text = recovery.text(at: age)
+        #expect(
+            text == """
+                state:       observing, changes nothing
+                why:         A copy.
+                for:         60s
+                NOT HEARD:   h3: not since the records were restored
+                go on:       roost recover --accept
+
+                VM    RECORDED   EPOCH   THEN      WHY
+                web   unknown    3       adopted   h2 shows it running with epoch 4: it is taken up there.
+
+                DOMAIN WITHOUT A RECORD   HOST   EPOCH   STATE
+                v-1                       h-2    4       running
+
+                JOB   KIND      EPOCH   THEN         WOULD
+                j-1   stop-vm   3       superseded   Stops it.
+
+                """)
+        recovery = RecoveryResource(
+            state: "acting", since: nil, reason: nil, generation: 1, hosts: [], vms: [], domains: [], jobs: [])
+        #expect(recovery.text(at: age) == "state:   acting\n")
+    }
+
     @Test func `a fleet's status names what waits and what is wrong`() throws {
         let status = FleetStatus(
             server: "http://127.0.0.1:7080", version: "1",
@@ -178,7 +218,36 @@ struct OutputTests {
                     "web", state: "stopping", host: "h-1",
                     waitingFor: WaitingFor(host: "h-1", reason: "host-disconnected")),
                 vm("db", state: "running"),
-            ], jobs: [])
+            ], jobs: [],
+            nodes: [
+                NodeResource(
+                    id: "a-1", name: "a", version: "1", startedAt: "2026-01-01T00:00:00Z",
+                    seenAt: "2026-01-01T00:00:58Z", lag: 2, hosts: ["h-1"], waitingErrands: 3,
+                    errandsSince: "2026-01-01T00:00:50Z"),
+                NodeResource(
+                    id: "b-1", name: "b", version: "2", startedAt: "2026-01-01T00:00:00Z",
+                    seenAt: "2026-01-01T00:00:00Z", lag: nil, hosts: [], waitingErrands: 0, errandsSince: nil),
+            ], recovery: "observing",
+            slow: [
+                OperationResource(
+                    id: "o-1", kind: "stop", vm: "web", host: "h-1", epoch: 1, state: "pending", outcome: nil,
+                    progress: nil, error: nil, attempts: 3, lastError: "Host h1 cannot be reached.",
+                    requestedBy: "admin", revision: 1, createdAt: "2025-12-31T23:56:00Z",
+                    updatedAt: "2026-01-01T00:00:00Z", endedAt: nil)
+            ], age: Age(serverTime: WireTime.seconds(rfc3339: "2026-01-01T00:01:00Z")))
+        let lines = status.facts.map { "\($0.name): \($0.value)" }
+        for line in [
+            "OBSERVING: restored records wait to be accepted: see 'roost recover'",
+            "node: a, version 1, heard 2s ago, 1 session", "node: b, version 2, up for 60s, 0 sessions",
+            "STUCK: 3 questions for node a, for 10s",
+            "STUCK: stop web pending for 5m (operation o-1): Host h1 cannot be reached.",
+        ] { #expect(lines.contains(line), "\(line): \(lines)") }
+        #expect(
+            status.document["nodes"]?.text
+                == #"[{"name":"a","version":"1","lag":2,"sessions":1,"waitingErrands":3},"#
+                + #"{"name":"b","version":"2","lag":null,"sessions":0,"waitingErrands":0}]"#)
+        #expect(status.document["slowOperations"]?.text == #"["o-1"]"#)
+        #expect(status.document["state"]?.text == #""observing""#)
         #expect(status.facts.contains { $0.name == "WAITING" && $0.value.hasPrefix("web stopping (waits for") })
         #expect(status.document["vms"]?.text == #"{"running":1,"stopping":1}"#)
     }

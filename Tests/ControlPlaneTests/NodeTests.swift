@@ -73,15 +73,15 @@ import Testing
 
     @Test func `nodes that live keep what they hold`() async throws {
         let rig = try await Rig()
-        let (one, oneContext) = service(rig, "one")
-        let (two, _) = service(rig, "two")
+        let (one, oneContext) = service(rig, "one", lease: .seconds(2))
+        let (two, _) = service(rig, "two", lease: .seconds(2))
         try await one.join()
         try await two.join()
         try await connect(rig, as: oneContext)
         let lives = [Task { await one.run() }, Task { await two.run() }]
         defer { for life in lives { life.cancel() } }
         _ = try await eventually("many leases have passed") {
-            try await rig.database.read { try $0.nodes() }.allSatisfy { $0.beat > 30 } ? true : nil
+            try await rig.database.read { try $0.nodes() }.allSatisfy { $0.beat > 15 } ? true : nil
         }
         #expect(try await rig.database.read { try $0.nodes().map(\.name) } == ["one", "two"])
         #expect(try await rig.database.read { try $0.host(rigHostA)?.connection } == .connected)

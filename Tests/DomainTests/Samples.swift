@@ -26,7 +26,10 @@ let allStates: [VMState] = {
         case .stopping: [.stopping(here, waiting: nil), .stopping(here, waiting: .hostDisconnected)]
         case .stopped: [.stopped(.requested)]
         case .crashed: [.crashed(.failed)]
-        case .unknown: [.unknown(here, .hostDisconnected), .unknown(here, .movedAway)]
+        case .unknown:
+            [
+                .unknown(here, .hostDisconnected), .unknown(here, .movedAway), .unknown(here, .recordsRestored),
+            ]
         case .destroying:
             [
                 .destroying(here, waiting: nil), .destroying(here, waiting: .hostDisconnected),

@@ -11,6 +11,7 @@ final class FakeInbox: AgentInbox {
         var refused: Set<CommandID> = []
         var executed: [CommandID] = []
         var acknowledged: [CommandID] = []
+        var heard: [RecordPoint] = []
         var holds = false
         var reports: AsyncStream<AgentReport>.Continuation?
         var duringHello: [AgentReport] = []
@@ -22,6 +23,7 @@ final class FakeInbox: AgentInbox {
     init(instance: String) { self.instance = instance }
 
     var executed: [CommandID] { state.withLock { $0.executed } }
+    var heard: [RecordPoint] { state.withLock { $0.heard } }
     var acknowledged: [CommandID] { state.withLock { $0.acknowledged } }
     var underWay: [CommandID] { state.withLock { Array($0.underWay.keys) } }
 
@@ -108,6 +110,8 @@ final class FakeInbox: AgentInbox {
         guard vm == testVM else { throw .notFound("VM", vm.rawValue) }
         return Array("login:".utf8.suffix(limit))
     }
+
+    func hear(_ point: RecordPoint) async { state.withLock { $0.heard.append(point) } }
 
     func acknowledge(_ id: CommandID) async { state.withLock { $0.acknowledged.append(id) } }
 

@@ -49,6 +49,21 @@ import Testing
         }
     }
 
+    @Test func `an agent hears how far the records have come: at its welcome, with each command, and by pings`()
+        async throws
+    {
+        try await wired { wired in
+            await wired.bench.registry.note(RecordPoint(generation: 2, event: 5))
+            _ = await wired.bench.registry.send(coldStop, id: freshCommand(), to: wired.host, limit: limit)
+            #expect(wired.inbox.heard.contains(RecordPoint(generation: 2, event: 5)))
+            wired.bench.registry.note(event: 7)
+            wired.bench.registry.note(event: 6)
+            try await eventually("a ping has told it") {
+                wired.inbox.heard.last == RecordPoint(generation: 2, event: 7)
+            }
+        }
+    }
+
     // MARK: The four ends of a command
 
     @Test func `a command that is done ends with its result`() async throws {

@@ -15,6 +15,18 @@ import Testing
         #expect(hello.inventory.domains == [ObservedDomain(vm: someVM, epoch: now, state: .running)])
     }
 
+    @Test func `a hello says how far the server's records had come, and the highest epoch`() async throws {
+        let agent = host.agent()
+        #expect(await agent.hello().heard == .none)
+        host.with { $0.marks[someVM] = EpochMark(highest: Epoch(4), closed: Epoch(6)) }
+        await agent.hear(RecordPoint(generation: 0, event: 9))
+        await agent.hear(RecordPoint(generation: 0, event: 3))
+        let hello = await agent.hello()
+        #expect(hello.heard == RecordPoint(generation: 0, event: 9))
+        #expect(hello.highestEpoch == Epoch(6))
+        #expect(await host.agent().hello().heard == hello.heard)
+    }
+
     @Test func `a hello before libvirt ever answered says so, and does not wait`() async {
         host.with { $0.isReachable = false }
         let hello = await host.agent().hello()

@@ -12,6 +12,7 @@ extension Check {
             "a job is claimed by the node that holds its host's session, or by any while none does",
             claimsFollowSessions),
         Check("an errand is taken once, by its node, and its answer is there for whoever left it", errandsAreDone),
+        Check("errands that wait are counted by node, until they are taken", waitingErrandsAreCounted),
         Check("a withdrawn errand says how it stood", errandsAreWithdrawn),
     ]
 
@@ -33,6 +34,24 @@ extension Check {
         #expect(try await store.write("bury") { try $0.removeNode("a", atBeat: 1) })
         #expect(try await store.write("bury") { try $0.removeNode("a", atBeat: 1) } == false)
         #expect(try await store.read { try $0.nodes() }.isEmpty)
+    }
+
+    @Sendable private static func waitingErrandsAreCounted(_ store: any Database, _ clock: ManualClock) async throws {
+        let first = try await store.write("first") { transaction in
+            try transaction.leave(Errand(id: "1", node: "a", host: Sample.hostID(1), request: "?"))
+            try transaction.leave(Errand(id: "2", node: "b", host: Sample.hostID(1), request: "?"))
+            return transaction.now
+        }
+        clock.advance(by: .seconds(5))
+        try await store.write("second") { transaction in
+            try transaction.leave(Errand(id: "3", node: "a", host: Sample.hostID(1), request: "?"))
+        }
+        #expect(
+            try await store.read { try $0.waitingErrands() } == [
+                WaitingErrands(node: "a", count: 2, since: first), WaitingErrands(node: "b", count: 1, since: first),
+            ])
+        _ = try await store.write("take") { try $0.takeErrands(for: "a", limit: 9) }
+        #expect(try await store.read { try $0.waitingErrands() }.map(\.node) == ["b"])
     }
 
     @Sendable private static func placesHaveOneNode(_ store: any Database, _: ManualClock) async throws {

@@ -22,4 +22,5 @@ package struct Check: Sendable, CustomTestStringConvertible {
     /// The whole contract.
     package static let all: [Check] =
         transactionChecks + vmChecks + hostChecks + jobChecks + leaseChecks + listChecks + recordChecks + nodeChecks
+        + recoveryChecks
 }

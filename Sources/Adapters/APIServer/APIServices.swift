@@ -8,6 +8,8 @@ package struct APIServices: Sendable {
     package let images: ImageService
     package let jobs: JobService
     package let events: EventService
+    package let recovery: RecoveryService
+    package let nodes: NodeList
     package let authenticator: Authenticator
     package let time: any TimeSource
     package let ids: any IDSource
@@ -17,13 +19,17 @@ package struct APIServices: Sendable {
 
     package init(
         vms: VMService, hosts: HostService, images: ImageService, jobs: JobService, events: EventService,
-        authenticator: Authenticator, time: any TimeSource, ids: any IDSource, node: String, version: String
+        recovery: RecoveryService, nodes: NodeList, authenticator: Authenticator, time: any TimeSource,
+        ids: any IDSource, node: String,
+        version: String
     ) {
         self.vms = vms
         self.hosts = hosts
         self.images = images
         self.jobs = jobs
         self.events = events
+        self.recovery = recovery
+        self.nodes = nodes
         self.authenticator = authenticator
         self.time = time
         self.ids = ids

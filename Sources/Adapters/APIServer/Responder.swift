@@ -31,6 +31,7 @@ package struct Responder: Sendable {
             + OrphanRoutes(services: services).routes
             + ImageRoutes(services: services, fileBytesMax: limits.fileBytes).routes
             + JobRoutes(services: services).routes
+            + RecoveryRoutes(services: services).routes + NodeRoutes(services: services).routes
             + EventRoutes(services: services, heartbeat: limits.heartbeat).routes
         // The document names its own route too, so it is made from the routes before they are complete.
         let described = routes + SystemRoutes(services: services, metrics: metrics, document: []).routes
@@ -104,6 +105,7 @@ package struct Responder: Sendable {
         }
         switch lookup {
         case .found(let match):
+            if match.route.isForbiddenToObservers { try await services.recovery.checkActing() }
             let call = try await call(match, request, body, by: principal, on: channel)
             return try await match.route.handle(call)
         case .noSuchPath:

@@ -53,7 +53,7 @@ struct AgentGatewayService: WireAgentGateway.SimpleServiceProtocol {
             guard let fault = (error as? RPCError).flatMap(Fault.init(sentWith:)) else { throw error }
             return try await response.write(.with { $0.refused = WireFault(fault) })
         }
-        let session = Session(host: host, settings: settings)
+        let session = Session(host: host, settings: settings, point: { [registry] in registry.recordPoint })
         var logger = logger
         logger[metadataKey: "host"] = "\(host)"
         logger[metadataKey: "peer"] = "\(context.remotePeer)"

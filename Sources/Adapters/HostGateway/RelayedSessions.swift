@@ -110,6 +110,9 @@ package final class RelayedSessions: HostSessions {
 
     package func disconnectAll(reason: String) async { await registry.disconnectAll(reason: reason) }
 
+    /// Told to the agents of this node; the others learn it with their agents' next sessions.
+    package func note(_ point: RecordPoint) async { registry.advance(to: point) }
+
     // MARK: Asking
 
     private enum Answer {

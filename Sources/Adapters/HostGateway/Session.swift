@@ -9,6 +9,8 @@ import Synchronization
 final class Session: Sendable {
     let host: HostID
     private let settings: GatewaySettings
+    /// How far the records have come.
+    private let point: @Sendable () -> RecordPoint
     private let state = Mutex(Shared())
     private let hello = OneShot<WireHello?>()
     private let over = OneShot<String>()
@@ -32,9 +34,10 @@ final class Session: Sendable {
         var waitingReports = 0
     }
 
-    init(host: HostID, settings: GatewaySettings) {
+    init(host: HostID, settings: GatewaySettings, point: @escaping @Sendable () -> RecordPoint = { .none }) {
         self.host = host
         self.settings = settings
+        self.point = point
     }
 
     /// The id of the agent's process; empty before the hello.
@@ -57,6 +60,7 @@ final class Session: Sendable {
     func welcome(_ grant: SessionGrant, sessions: Int) {
         var welcome = WireWelcome()
         welcome.session = grant.session
+        welcome.point = grant.point.rawValue
         welcome.pingIntervalMs = UInt32(clamping: settings.pingInterval.wholeMilliseconds)
         welcome.silenceLimitMs = UInt32(clamping: settings.silenceLimit.wholeMilliseconds)
         welcome.redialSpreadMs = UInt32(clamping: (settings.redialSpreadPerSession * sessions).wholeMilliseconds)
@@ -217,7 +221,8 @@ final class Session: Sendable {
                 return
             }
             if state.withLock({ $0.saidHello && !$0.core.hasWork }) {
-                post(.with { $0.ping = .with { $0.nonce = 0 } })
+                let point = point()
+                post(.with { $0.ping = .with { $0.point = point.rawValue } })
             }
             let wait = min(settings.pingInterval, settings.silenceLimit - silence)
             guard (try? await Task.sleep(for: wait)) != nil else { return }

@@ -53,7 +53,9 @@ struct SessionLife: Sendable {
         do {
             return AgentHello(
                 host: session.host, protocolVersion: Int(wire.protocolVersion), instance: wire.instance,
-                facts: try HostFacts(reading: wire.facts), inventory: try Inventory(reading: wire.inventory))
+                facts: try HostFacts(reading: wire.facts), inventory: try Inventory(reading: wire.inventory),
+                heard: RecordPoint(rawValue: max(wire.heardPoint, 0)),
+                highestEpoch: Epoch(max(wire.highestEpoch, 0)))
         } catch {
             refuse(session, error.fault)
             return nil
@@ -81,6 +83,7 @@ struct SessionLife: Sendable {
             refuse(session, refusal(for: error))
             return nil
         }
+        registry.advance(to: grant.point)
         // The welcome is queued before anybody can queue a command.
         session.welcome(grant, sessions: registry.count + 1)
         if let reason = registry.register(session) { session.sayGoodbye(reason) }

@@ -10,6 +10,9 @@ package final class SessionRegistry: HostSessions {
     /// One hello of a host is decided at a time.
     let turns = HostTurns()
 
+    /// How far the records have come, as this node knows.
+    private let point = Mutex(RecordPoint.none)
+
     private struct Shared {
         var sessions: [HostID: Session] = [:]
         var draining: String?
@@ -23,7 +26,10 @@ package final class SessionRegistry: HostSessions {
         _ command: HostCommand, id: CommandID, to host: HostID, limit: Duration
     ) async -> CommandEnd {
         guard let session = session(of: host) else { return .notSent(.noSession) }
-        let reply = await session.ask(.command(id), .with { $0.command = WireCommand(command, id: id) }, limit: limit)
+        var wire = WireCommand(command, id: id)
+        wire.point = recordPoint.rawValue
+        let told = wire
+        let reply = await session.ask(.command(id), .with { $0.command = told }, limit: limit)
         switch reply {
         case .outcome(let outcome): return CommandEnd(outcome)
         case .notSent(let fault): return .notSent(fault)
@@ -103,7 +109,19 @@ package final class SessionRegistry: HostSessions {
         for session in sessions { _ = await session.awaitEnd() }
     }
 
+    package func note(_ point: RecordPoint) async { advance(to: point) }
+
     // MARK: Beyond the port
+
+    /// The records have come as far as `point`, at least.
+    func advance(to point: RecordPoint) { self.point.withLock { $0 = max($0, point) } }
+
+    /// The event `id` is durably recorded.
+    package func note(event id: Int64) {
+        point.withLock { $0 = max($0, RecordPoint(generation: $0.generation, event: id)) }
+    }
+
+    var recordPoint: RecordPoint { point.withLock { $0 } }
 
     /// Lets the agent forget the end of command `id`. Call it once that end is durably recorded, never before; a lost
     /// acknowledgement only costs the agent a line in its journal.

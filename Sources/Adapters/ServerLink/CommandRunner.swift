@@ -65,7 +65,9 @@ final class CommandRunner: Sendable {
             link.send(outcome: .rejected(error.fault), of: id)
             return
         }
+        let point = RecordPoint(rawValue: wire.point)
         let started = start { [self] in
+            await inbox.hear(point)
             // Broken off: the agent ends, and the next one is asked.
             guard let outcome = try? await inbox.execute(command, id: id) else { return }
             self.link?.send(outcome: outcome, of: id)

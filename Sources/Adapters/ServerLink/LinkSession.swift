@@ -25,6 +25,8 @@ final class LinkSession: Sendable {
         var collectedAt = Int64.min
         var heardAt = ContinuousClock.now
         var welcome: WireWelcome?
+        /// The highest point that this session told of.
+        var heard: Int64 = 0
         var end: End?
         var endWaiter: CheckedContinuation<Void, Never>?
     }
@@ -47,6 +49,8 @@ final class LinkSession: Sendable {
                 $0.instance = hello.instance
                 $0.facts = WireHostFacts(hello.facts)
                 $0.inventory = WireInventory(hello.inventory)
+                $0.heardPoint = hello.heard.rawValue
+                $0.highestEpoch = hello.highestEpoch.rawValue
             }
         }
         state.withLock { shared in
@@ -111,7 +115,9 @@ final class LinkSession: Sendable {
 
     private func handle(_ message: WireServerMessage) throws(UnreadableMessage) {
         switch message.kind {
-        case .welcome(let welcome): state.withLock { $0.welcome = welcome }
+        case .welcome(let welcome):
+            state.withLock { $0.welcome = welcome }
+            hear(welcome.point)
         case .refused(let fault): end(.refused(try Fault(reading: fault)))
         case .goodbye(let goodbye): end(.goodbye(goodbye.reason))
         case .command(let command): try runner.execute(command, on: self)
@@ -135,8 +141,22 @@ final class LinkSession: Sendable {
                 await inbox.acknowledge(id)
                 return nil
             }
-        case .ping(let ping): send(.with { $0.pong = .with { $0.nonce = ping.nonce } })
+        case .ping(let ping):
+            send(.with { $0.pong = .with { $0.nonce = ping.nonce } })
+            hear(ping.point)
         case nil: throw UnreadableMessage("a message of an unknown kind")
+        }
+    }
+
+    private func hear(_ point: Int64) {
+        let isNews = state.withLock { shared in
+            defer { shared.heard = max(shared.heard, point) }
+            return point > shared.heard
+        }
+        guard isNews else { return }
+        runner.answer(self) { inbox in
+            await inbox.hear(RecordPoint(rawValue: point))
+            return nil
         }
     }
 

@@ -55,6 +55,7 @@ package enum FaultCode: String, CaseIterable, Sendable, Codable {
     case outcomeUnknown = "outcome-unknown"
     case placementUnresolved = "placement-unresolved"
     case protocolMismatch = "protocol-mismatch"
+    case recovering
     case revisionMismatch = "revision-mismatch"
     case staleEpoch = "stale-epoch"
     case staleSession = "stale-session"

@@ -197,7 +197,24 @@ package final class Agent: AgentInbox {
             if state.facts != nil { state.helloLacksFacts = false }
             return state.facts
         }
-        return HelloContent(instance: instance, facts: known ?? unknownFacts, inventory: await collectInventory())
+        let inventory = await collectInventory()
+        let (heard, highest) = memory()
+        return HelloContent(
+            instance: instance, facts: known ?? unknownFacts, inventory: inventory, heard: heard, highestEpoch: highest)
+    }
+
+    /// What tells an older copy of the server's records. A memory that cannot be read tells nothing.
+    private func memory() -> (RecordPoint, Epoch) {
+        do { return (try ledger.heard(), try ledger.highest()) } catch {
+            logger.error("the agent's record of epochs cannot be read", metadata: ["error": "\(error)"])
+            return (.none, .none)
+        }
+    }
+
+    package func hear(_ point: RecordPoint) async {
+        do { try ledger.raise(to: point) } catch {
+            logger.warning("cannot keep how far the records have come", metadata: ["error": "\(error)"])
+        }
     }
 
     package func collectInventory() async -> Inventory {

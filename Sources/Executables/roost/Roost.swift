@@ -17,7 +17,7 @@ struct Roost: AsyncParsableCommand {
             """,
         subcommands: [
             VMCommand.self, HostCommand.self, ImageCommand.self, GCCommand.self, OperationCommand.self,
-            EventCommand.self, StatusCommand.self, VersionCommand.self, CompletionCommand.self,
+            EventCommand.self, StatusCommand.self, RecoverCommand.self, VersionCommand.self, CompletionCommand.self,
         ])
 
     static func main() async {

@@ -18,7 +18,12 @@ struct Roostd: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "roostd",
         abstract: "Roost's management server: the API, the records, the jobs, the agents' sessions.",
-        version: Release.version)
+        version: Release.version,
+        subcommands: [Serve.self, Backup.self, Restore.self, MarkRestored.self], defaultSubcommand: Serve.self)
+}
+
+struct Serve: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(abstract: "Run the server; what roostd does without a command.")
 
     @OptionGroup var options: ServerOptions
 
@@ -38,11 +43,13 @@ struct Roostd: AsyncParsableCommand {
         let time = SystemTime()
         let faults = FileFaultPoints.fromEnvironment()
         let feed = CommitFeed()
+        let registry = SessionRegistry(settings: options.gateway)
         let (events, log) = AsyncStream.makeStream(of: NumberedEvent.self)
         let database = try (options.database ?? .sqlite(path: directory.database)).open(
             clock: time, faults: faults, logger: logger,
             onCommit: { events, jobsTouched in
                 for event in events { log.yield(event) }
+                if let last = events.last { registry.note(event: last.id) }
                 feed.committed(jobsTouched: jobsTouched)
             }, onNotice: { feed.committed(jobsTouched: $0) })
         defer { database.close() }
@@ -53,7 +60,6 @@ struct Roostd: AsyncParsableCommand {
         let ids = SystemIDs()
         let node = NodeIdentity(
             name: options.control.node, place: try directory.place(), version: Release.version, ids: ids)
-        let registry = SessionRegistry(settings: options.gateway)
         let relay = RelayedSessions(
             registry: registry, database: database, feed: feed, node: node, time: time, ids: ids, logger: logger)
         let context = Context(
@@ -73,7 +79,9 @@ struct Roostd: AsyncParsableCommand {
         let services = APIServices(
             vms: VMService(context), hosts: HostService(context, secrets: JoinSecrets(authority: authority)),
             images: ImageService(context, files: imageFiles, sizeLimit: limits.fileBytes), jobs: JobService(context),
-            events: EventService(context), authenticator: authenticator, time: time, ids: ids,
+            events: EventService(context), recovery: RecoveryService(context), nodes: NodeList(context),
+            authenticator: authenticator, time: time,
+            ids: ids,
             node: options.control.node, version: Release.version)
         let front = HTTPFront(
             services, listen: options.listen, tls: try options.apiIdentity(), limits: limits, logger: logger)

@@ -50,7 +50,7 @@ struct ServerDirectory: Sendable {
             if !id.isEmpty { return id }
         }
         let fresh = UUID().uuidString.lowercased()
-        try writePrivately("\(fresh)\n", to: file)
+        try PrivateFile.write(Array("\(fresh)\n".utf8), to: file)
         return fresh
     }
 
@@ -60,7 +60,7 @@ struct ServerDirectory: Sendable {
             let secret = SymmetricKey(size: .bits256).withUnsafeBytes { Data($0) }
             let text = secret.base64EncodedString().replacing("+", with: "-").replacing("/", with: "_")
                 .replacing("=", with: "")
-            try writePrivately("roost_\(text)\n", to: tokenFile)
+            try PrivateFile.write(Array("roost_\(text)\n".utf8), to: tokenFile)
         }
         let token = try String(contentsOfFile: tokenFile, encoding: .utf8)
             .trimmingCharacters(in: .whitespacesAndNewlines)
@@ -77,18 +77,6 @@ struct ServerDirectory: Sendable {
         let hint = ClientHint(server: server, tokenFile: tokenFile)
         let encoder = JSONEncoder()
         encoder.outputFormatting = [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes]
-        try writePrivately(String(decoding: encoder.encode(hint), as: UTF8.self) + "\n", to: "\(path)/client.json")
-    }
-
-    /// Whole or not at all, readable by the owner only.
-    private func writePrivately(_ text: String, to file: String) throws {
-        let part = "\(file).part"
-        try? FileManager.default.removeItem(atPath: part)
-        let descriptor = open(part, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0o600)
-        guard descriptor >= 0 else { throw POSIXError(POSIXErrorCode(rawValue: errno) ?? .EIO) }
-        let handle = FileHandle(fileDescriptor: descriptor, closeOnDealloc: true)
-        try handle.write(contentsOf: Data(text.utf8))
-        try handle.synchronize()
-        guard rename(part, file) == 0 else { throw POSIXError(POSIXErrorCode(rawValue: errno) ?? .EIO) }
+        try PrivateFile.write([UInt8](encoder.encode(hint)) + Array("\n".utf8), to: "\(path)/client.json")
     }
 }

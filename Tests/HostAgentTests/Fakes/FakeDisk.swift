@@ -48,6 +48,18 @@ struct FakeLedger: EpochLedger {
             }
         }
     }
+
+    func highest() throws -> Epoch {
+        try life.call("ledger.highest") {
+            host.with { state in state.marks.values.map { max($0.highest, $0.closed) }.max() ?? .none }
+        }
+    }
+
+    func heard() throws -> RecordPoint { try life.call("ledger.heard") { host.with { $0.heard } } }
+
+    func raise(to point: RecordPoint) throws {
+        try life.call("ledger.hear") { host.with { $0.heard = max($0.heard, point) } }
+    }
 }
 
 /// The pool, as one agent process sees it.

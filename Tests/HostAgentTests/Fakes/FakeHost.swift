@@ -55,6 +55,7 @@ final class FakeHost: Sendable {
         var journal: [CommandID: JournalEntry] = [:]
         var begun: [CommandID] = []
         var marks: [VMID: EpochMark] = [:]
+        var heard = RecordPoint.none
         var released: [VMID] = []
         var logsRemoved: [VMID] = []
         var removed: [VMID] = []

@@ -39,7 +39,7 @@ final class Gates: FaultPoints {
 
 /// Waits for `condition`, for a while that is long on any machine.
 func eventually(_ condition: @Sendable () -> Bool) async -> Bool {
-    let limit = ContinuousClock.now + .seconds(20)
+    let limit = ContinuousClock.now + .seconds(60)
     while !condition() {
         guard ContinuousClock.now < limit else { return false }
         await Task.yield()

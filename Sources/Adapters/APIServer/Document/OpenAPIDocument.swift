@@ -93,7 +93,8 @@ package enum OpenAPIDocument {
 
     private static func responses(_ route: Route) -> JSONValue {
         var members = [JSONValue.Member(String(route.answer.status), answer(route.answer))]
-        let general: [FaultCode] = route.access == .token ? [.unauthenticated] : []
+        let general: [FaultCode] =
+            (route.access == .token ? [.unauthenticated] : []) + (route.isForbiddenToObservers ? [.recovering] : [])
         let faults = Dictionary(grouping: (route.faults + general + route.bodyFaults).uniqued(), by: \.usualStatus)
         for (status, codes) in faults.sorted(by: { $0.key < $1.key }) {
             let codes = codes.map(\.rawValue).sorted()
@@ -178,7 +179,7 @@ extension FaultCode {
         case .affinity, .alreadyConnected, .antiAffinity, .commandFailed, .diskElsewhere, .domainNotFound,
             .epochConflict, .hostDeleted, .hostInUse, .imageInUse, .imageNotReady, .invalidState, .joinTokenInvalid,
             .labelsMismatch, .migrationImpossible, .nameAmbiguous, .nameTaken, .noCapacity, .operationInProgress,
-            .outcomeUnknown, .placementUnresolved, .protocolMismatch, .staleEpoch,
+            .outcomeUnknown, .placementUnresolved, .protocolMismatch, .recovering, .staleEpoch,
             .staleSession, .superseded:
             409
         }

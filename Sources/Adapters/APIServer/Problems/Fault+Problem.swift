@@ -75,6 +75,7 @@ extension FaultCode {
         case .outcomeUnknown: "The outcome is unknown"
         case .placementUnresolved: "Where the VM runs is not settled"
         case .protocolMismatch: "The protocol versions do not fit"
+        case .recovering: "Restored records wait to be accepted"
         case .revisionMismatch: "The resource has changed"
         case .staleEpoch: "The epoch has passed"
         case .staleSession: "The session is over"

@@ -68,6 +68,9 @@ package struct Route: Sendable {
         self.handle = handle
     }
 
+    /// Whether a server that only observes refuses it: all changes but the one that ends the observing.
+    var isForbiddenToObservers: Bool { method != .get && name != RecoveryRoutes.acceptance }
+
     /// Whether `Idempotency-Key` means something here.
     var takesIdempotencyKey: Bool { access == .token && (method == .post || method == .delete) }
 }

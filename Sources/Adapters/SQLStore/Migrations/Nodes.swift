@@ -1,5 +1,6 @@
 extension Migration {
-    /// The management nodes that share the database, which of them holds a host's session, and what they ask of each other.
+    /// The management nodes that share the database, which of them holds a host's session, and what they ask of each other;
+    /// and whether the records were brought back from an older copy.
     static let nodes = Migration(
         6, "nodes",
         [
@@ -34,6 +35,19 @@ extension Migration {
                 committed_at BIGINT NOT NULL
             )
             """,
+            // Whether the records were brought back from an older copy: one row.
+            """
+            CREATE TABLE recovery (
+                id BIGINT NOT NULL PRIMARY KEY,
+                generation BIGINT NOT NULL,
+                heard BIGINT NOT NULL,
+                observing_since BIGINT,
+                reason TEXT
+            )
+            """,
+            "INSERT INTO recovery (id, generation, heard) VALUES (1, 0, 0)",
+            "ALTER TABLE host ADD COLUMN highest_epoch BIGINT NOT NULL DEFAULT 0",
+            "ALTER TABLE host ADD COLUMN awaited BIGINT NOT NULL DEFAULT 0",
             "CREATE INDEX errand_untaken ON errand (node, created_at) WHERE taken_at IS NULL",
             "CREATE INDEX errand_created ON errand (created_at)",
             // Found at every beat, so that they are looked for among the few that run.

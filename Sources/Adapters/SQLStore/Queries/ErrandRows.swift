@@ -13,6 +13,19 @@ extension SQLTransaction: ErrandTable {
         try !sql.query("SELECT id FROM errand WHERE node = ? AND taken_at IS NULL LIMIT 1", .text(node)).isEmpty
     }
 
+    func waitingErrands() throws -> [WaitingErrands] {
+        try sql.query(
+            """
+            SELECT node, COUNT(*) AS count, MIN(created_at) AS since FROM errand WHERE taken_at IS NULL
+            GROUP BY node ORDER BY node
+            """
+        ).map { row in
+            let read = RowReader("errand of node", key: "node", row)
+            return WaitingErrands(
+                node: try read.text("node"), count: try read.int("count"), since: try read.time("since"))
+        }
+    }
+
     func takeErrands(for node: String, limit: Int) throws -> [Errand] {
         let taken = try sql.query(
             """

@@ -7,7 +7,7 @@ enum HostRows {
     static let fixed = ["id", "revision", "created_at"]
     static let changing = [
         "name", "state", "connection", "session", "libvirt_answers", "boot_id", "facts", "last_seen_at", "fenced_at",
-        "fence_proof", "deleted_at", "labels", "node", "updated_at",
+        "fence_proof", "deleted_at", "labels", "node", "highest_epoch", "awaited", "updated_at",
     ]
     static let select = "SELECT \((fixed + changing).joined(separator: ", ")) FROM host"
     static let insert =
@@ -34,7 +34,8 @@ enum HostRows {
             SQLValue(host.name), SQLValue(host.state), SQLValue(host.connection), SQLValue(host.session),
             SQLValue(host.libvirtAnswers), SQLValue(host.bootID), SQLValue(try host.facts.map(JSONText.encode)),
             SQLValue(host.lastSeenAt), SQLValue(host.fencedAt), SQLValue(host.fenceProof), SQLValue(host.deletedAt),
-            SQLValue(host.labels), SQLValue(host.node), SQLValue(updatedAt),
+            SQLValue(host.labels), SQLValue(host.node), SQLValue(host.highestEpoch), SQLValue(host.isAwaited),
+            SQLValue(updatedAt),
         ]
     }
 
@@ -47,6 +48,7 @@ enum HostRows {
             session: try read.integer("session"),
             libvirtAnswers: try read.flag("libvirt_answers"), bootID: try read.optionalText("boot_id"),
             facts: try read.optionalJSON("facts"), lastSeenAt: try read.optionalTime("last_seen_at"),
+            highestEpoch: try read.epoch("highest_epoch"), isAwaited: try read.flag("awaited"),
             fencedAt: try read.optionalTime("fenced_at"), fenceProof: try read.optionalText("fence_proof"),
             deletedAt: try read.optionalTime("deleted_at"), revision: try read.int("revision"),
             createdAt: try read.time("created_at"), updatedAt: try read.time("updated_at"))

@@ -3,7 +3,7 @@ import Domain
 
 /// Rows of `sighting`: the sightings' part of `HostTable`.
 extension SQLTransaction {
-    private static let selectSighting = "SELECT vm, host, epoch, state, seen_at FROM sighting"
+    static let selectSighting = "SELECT vm, host, epoch, state, seen_at FROM sighting"
 
     func setSightings(_ sightings: [Sighting], on host: HostID) throws {
         try sql.execute("DELETE FROM sighting WHERE host = ?", SQLValue(host))
@@ -33,7 +33,7 @@ extension SQLTransaction {
         try sql.query("\(Self.selectSighting) WHERE host = ? ORDER BY vm", SQLValue(host)).map(Self.sighting)
     }
 
-    private static func sighting(_ row: SQLRow) throws -> Sighting {
+    static func sighting(_ row: SQLRow) throws -> Sighting {
         let read = RowReader("sighting of VM", key: "vm", row)
         return Sighting(
             vm: try read.id("vm"), host: try read.id("host"), epoch: try read.epoch("epoch"),

@@ -360,41 +360,58 @@ package nonisolated struct WireAgentMessage: Sendable {
   package init() {}
 }
 
-package nonisolated struct WireHello: Sendable {
+package nonisolated struct WireHello: @unchecked Sendable {
   // SwiftProtobuf.Message conformance is added in an extension below. See the
   // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
   // methods supported on all messages.
 
   /// The session is refused unless both sides speak the same version.
-  package var protocolVersion: UInt32 = 0
+  package var protocolVersion: UInt32 {
+    get {_storage._protocolVersion}
+    set {_uniqueStorage()._protocolVersion = newValue}
+  }
 
   /// A random id of the agent's process: tells an agent that dials again from a second one.
-  package var instance: String = String()
+  package var instance: String {
+    get {_storage._instance}
+    set {_uniqueStorage()._instance = newValue}
+  }
 
   package var facts: WireHostFacts {
-    get {_facts ?? WireHostFacts()}
-    set {_facts = newValue}
+    get {_storage._facts ?? WireHostFacts()}
+    set {_uniqueStorage()._facts = newValue}
   }
   /// Returns true if `facts` has been explicitly set.
-  package var hasFacts: Bool {self._facts != nil}
+  package var hasFacts: Bool {_storage._facts != nil}
   /// Clears the value of `facts`. Subsequent reads from it will return its default value.
-  package mutating func clearFacts() {self._facts = nil}
+  package mutating func clearFacts() {_uniqueStorage()._facts = nil}
 
   package var inventory: WireInventory {
-    get {_inventory ?? WireInventory()}
-    set {_inventory = newValue}
+    get {_storage._inventory ?? WireInventory()}
+    set {_uniqueStorage()._inventory = newValue}
   }
   /// Returns true if `inventory` has been explicitly set.
-  package var hasInventory: Bool {self._inventory != nil}
+  package var hasInventory: Bool {_storage._inventory != nil}
   /// Clears the value of `inventory`. Subsequent reads from it will return its default value.
-  package mutating func clearInventory() {self._inventory = nil}
+  package mutating func clearInventory() {_uniqueStorage()._inventory = nil}
+
+  /// How far the server's records had come, as the agent last heard: a server that is behind it works on an older copy.
+  package var heardPoint: Int64 {
+    get {_storage._heardPoint}
+    set {_uniqueStorage()._heardPoint = newValue}
+  }
+
+  /// The highest epoch that the host has seen, of whatever VM.
+  package var highestEpoch: Int64 {
+    get {_storage._highestEpoch}
+    set {_uniqueStorage()._highestEpoch = newValue}
+  }
 
   package var unknownFields = SwiftProtobuf.UnknownStorage()
 
   package init() {}
 
-  fileprivate var _facts: WireHostFacts? = nil
-  fileprivate var _inventory: WireInventory? = nil
+  fileprivate var _storage = _StorageClass.defaultInstance
 }
 
 package nonisolated struct WireHostFacts: Sendable {
@@ -1308,6 +1325,9 @@ package nonisolated struct WireWelcome: Sendable {
   /// sessions, so that a node's restart does not bring all agents back at once.
   package var redialSpreadMs: UInt32 = 0
 
+  /// How far the records have come, here and in each ping and command; the agent keeps the highest on its disk.
+  package var point: Int64 = 0
+
   package var unknownFields = SwiftProtobuf.UnknownStorage()
 
   package init() {}
@@ -1411,6 +1431,11 @@ package nonisolated struct WireCommand: @unchecked Sendable {
       return WireReleaseVMCommand()
     }
     set {_uniqueStorage()._kind = .release(newValue)}
+  }
+
+  package var point: Int64 {
+    get {_storage._point}
+    set {_uniqueStorage()._point = newValue}
   }
 
   package var unknownFields = SwiftProtobuf.UnknownStorage()
@@ -1886,6 +1911,8 @@ package nonisolated struct WirePing: Sendable {
 
   package var nonce: UInt64 = 0
 
+  package var point: Int64 = 0
+
   package var unknownFields = SwiftProtobuf.UnknownStorage()
 
   package init() {}
@@ -2286,48 +2313,104 @@ nonisolated extension WireAgentMessage: SwiftProtobuf.Message, SwiftProtobuf._Me
 
 nonisolated extension WireHello: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   package static let protoMessageName: String = _protobuf_package + ".Hello"
-  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}protocol_version\0\u{1}instance\0\u{1}facts\0\u{1}inventory\0")
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}protocol_version\0\u{1}instance\0\u{1}facts\0\u{1}inventory\0\u{3}heard_point\0\u{3}highest_epoch\0")
+
+  fileprivate class _StorageClass {
+    var _protocolVersion: UInt32 = 0
+    var _instance: String = String()
+    var _facts: WireHostFacts? = nil
+    var _inventory: WireInventory? = nil
+    var _heardPoint: Int64 = 0
+    var _highestEpoch: Int64 = 0
+
+      // This property is used as the initial default value for new instances of the type.
+      // The type itself is protecting the reference to its storage via CoW semantics.
+      // This will force a copy to be made of this reference when the first mutation occurs;
+      // hence, it is safe to mark this as `nonisolated(unsafe)`.
+      static nonisolated(unsafe) let defaultInstance = _StorageClass()
+
+    private init() {}
+
+    init(copying source: _StorageClass) {
+      _protocolVersion = source._protocolVersion
+      _instance = source._instance
+      _facts = source._facts
+      _inventory = source._inventory
+      _heardPoint = source._heardPoint
+      _highestEpoch = source._highestEpoch
+    }
+  }
+
+  fileprivate mutating func _uniqueStorage() -> _StorageClass {
+    if !isKnownUniquelyReferenced(&_storage) {
+      _storage = _StorageClass(copying: _storage)
+    }
+    return _storage
+  }
 
   package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
-    while let fieldNumber = try decoder.nextFieldNumber() {
-      // The use of inline closures is to circumvent an issue where the compiler
-      // allocates stack space for every case branch when no optimizations are
-      // enabled. https://github.com/apple/swift-protobuf/issues/1034
-      switch fieldNumber {
-      case 1: try { try decoder.decodeSingularUInt32Field(value: &self.protocolVersion) }()
-      case 2: try { try decoder.decodeSingularStringField(value: &self.instance) }()
-      case 3: try { try decoder.decodeSingularMessageField(value: &self._facts) }()
-      case 4: try { try decoder.decodeSingularMessageField(value: &self._inventory) }()
-      default: break
+    _ = _uniqueStorage()
+    try withExtendedLifetime(_storage) { (_storage: _StorageClass) in
+      while let fieldNumber = try decoder.nextFieldNumber() {
+        // The use of inline closures is to circumvent an issue where the compiler
+        // allocates stack space for every case branch when no optimizations are
+        // enabled. https://github.com/apple/swift-protobuf/issues/1034
+        switch fieldNumber {
+        case 1: try { try decoder.decodeSingularUInt32Field(value: &_storage._protocolVersion) }()
+        case 2: try { try decoder.decodeSingularStringField(value: &_storage._instance) }()
+        case 3: try { try decoder.decodeSingularMessageField(value: &_storage._facts) }()
+        case 4: try { try decoder.decodeSingularMessageField(value: &_storage._inventory) }()
+        case 5: try { try decoder.decodeSingularInt64Field(value: &_storage._heardPoint) }()
+        case 6: try { try decoder.decodeSingularInt64Field(value: &_storage._highestEpoch) }()
+        default: break
+        }
       }
     }
   }
 
   package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
-    // The use of inline closures is to circumvent an issue where the compiler
-    // allocates stack space for every if/case branch local when no optimizations
-    // are enabled. https://github.com/apple/swift-protobuf/issues/1034 and
-    // https://github.com/apple/swift-protobuf/issues/1182
-    if self.protocolVersion != 0 {
-      try visitor.visitSingularUInt32Field(value: self.protocolVersion, fieldNumber: 1)
+    try withExtendedLifetime(_storage) { (_storage: _StorageClass) in
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every if/case branch local when no optimizations
+      // are enabled. https://github.com/apple/swift-protobuf/issues/1034 and
+      // https://github.com/apple/swift-protobuf/issues/1182
+      if _storage._protocolVersion != 0 {
+        try visitor.visitSingularUInt32Field(value: _storage._protocolVersion, fieldNumber: 1)
+      }
+      if !_storage._instance.isEmpty {
+        try visitor.visitSingularStringField(value: _storage._instance, fieldNumber: 2)
+      }
+      try { if let v = _storage._facts {
+        try visitor.visitSingularMessageField(value: v, fieldNumber: 3)
+      } }()
+      try { if let v = _storage._inventory {
+        try visitor.visitSingularMessageField(value: v, fieldNumber: 4)
+      } }()
+      if _storage._heardPoint != 0 {
+        try visitor.visitSingularInt64Field(value: _storage._heardPoint, fieldNumber: 5)
+      }
+      if _storage._highestEpoch != 0 {
+        try visitor.visitSingularInt64Field(value: _storage._highestEpoch, fieldNumber: 6)
+      }
     }
-    if !self.instance.isEmpty {
-      try visitor.visitSingularStringField(value: self.instance, fieldNumber: 2)
-    }
-    try { if let v = self._facts {
-      try visitor.visitSingularMessageField(value: v, fieldNumber: 3)
-    } }()
-    try { if let v = self._inventory {
-      try visitor.visitSingularMessageField(value: v, fieldNumber: 4)
-    } }()
     try unknownFields.traverse(visitor: &visitor)
   }
 
   package static func ==(lhs: WireHello, rhs: WireHello) -> Bool {
-    if lhs.protocolVersion != rhs.protocolVersion {return false}
-    if lhs.instance != rhs.instance {return false}
-    if lhs._facts != rhs._facts {return false}
-    if lhs._inventory != rhs._inventory {return false}
+    if lhs._storage !== rhs._storage {
+      let storagesAreEqual: Bool = withExtendedLifetime((lhs._storage, rhs._storage)) { (_args: (_StorageClass, _StorageClass)) in
+        let _storage = _args.0
+        let rhs_storage = _args.1
+        if _storage._protocolVersion != rhs_storage._protocolVersion {return false}
+        if _storage._instance != rhs_storage._instance {return false}
+        if _storage._facts != rhs_storage._facts {return false}
+        if _storage._inventory != rhs_storage._inventory {return false}
+        if _storage._heardPoint != rhs_storage._heardPoint {return false}
+        if _storage._highestEpoch != rhs_storage._highestEpoch {return false}
+        return true
+      }
+      if !storagesAreEqual {return false}
+    }
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }
@@ -3694,7 +3777,7 @@ nonisolated extension WireServerMessage: SwiftProtobuf.Message, SwiftProtobuf._M
 
 nonisolated extension WireWelcome: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   package static let protoMessageName: String = _protobuf_package + ".Welcome"
-  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}session\0\u{3}ping_interval_ms\0\u{3}silence_limit_ms\0\u{3}redial_spread_ms\0")
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}session\0\u{3}ping_interval_ms\0\u{3}silence_limit_ms\0\u{3}redial_spread_ms\0\u{1}point\0")
 
   package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -3706,6 +3789,7 @@ nonisolated extension WireWelcome: SwiftProtobuf.Message, SwiftProtobuf._Message
       case 2: try { try decoder.decodeSingularUInt32Field(value: &self.pingIntervalMs) }()
       case 3: try { try decoder.decodeSingularUInt32Field(value: &self.silenceLimitMs) }()
       case 4: try { try decoder.decodeSingularUInt32Field(value: &self.redialSpreadMs) }()
+      case 5: try { try decoder.decodeSingularInt64Field(value: &self.point) }()
       default: break
       }
     }
@@ -3724,6 +3808,9 @@ nonisolated extension WireWelcome: SwiftProtobuf.Message, SwiftProtobuf._Message
     if self.redialSpreadMs != 0 {
       try visitor.visitSingularUInt32Field(value: self.redialSpreadMs, fieldNumber: 4)
     }
+    if self.point != 0 {
+      try visitor.visitSingularInt64Field(value: self.point, fieldNumber: 5)
+    }
     try unknownFields.traverse(visitor: &visitor)
   }
 
@@ -3732,6 +3819,7 @@ nonisolated extension WireWelcome: SwiftProtobuf.Message, SwiftProtobuf._Message
     if lhs.pingIntervalMs != rhs.pingIntervalMs {return false}
     if lhs.silenceLimitMs != rhs.silenceLimitMs {return false}
     if lhs.redialSpreadMs != rhs.redialSpreadMs {return false}
+    if lhs.point != rhs.point {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }
@@ -3769,11 +3857,12 @@ nonisolated extension WireGoodbye: SwiftProtobuf.Message, SwiftProtobuf._Message
 
 nonisolated extension WireCommand: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   package static let protoMessageName: String = _protobuf_package + ".Command"
-  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}id\0\u{1}start\0\u{1}stop\0\u{1}destroy\0\u{1}control\0\u{3}prepare_migration\0\u{1}migrate\0\u{3}cancel_migration\0\u{1}adopt\0\u{1}release\0")
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}id\0\u{1}start\0\u{1}stop\0\u{1}destroy\0\u{1}control\0\u{3}prepare_migration\0\u{1}migrate\0\u{3}cancel_migration\0\u{1}adopt\0\u{1}point\0\u{1}release\0")
 
   fileprivate class _StorageClass {
     var _id: String = String()
     var _kind: WireCommand.OneOf_Kind?
+    var _point: Int64 = 0
 
       // This property is used as the initial default value for new instances of the type.
       // The type itself is protecting the reference to its storage via CoW semantics.
@@ -3786,6 +3875,7 @@ nonisolated extension WireCommand: SwiftProtobuf.Message, SwiftProtobuf._Message
     init(copying source: _StorageClass) {
       _id = source._id
       _kind = source._kind
+      _point = source._point
     }
   }
 
@@ -3909,7 +3999,8 @@ nonisolated extension WireCommand: SwiftProtobuf.Message, SwiftProtobuf._Message
             _storage._kind = .adopt(v)
           }
         }()
-        case 10: try {
+        case 10: try { try decoder.decodeSingularInt64Field(value: &_storage._point) }()
+        case 11: try {
           var v: WireReleaseVMCommand?
           var hadOneofValue = false
           if let current = _storage._kind {
@@ -3970,12 +4061,14 @@ nonisolated extension WireCommand: SwiftProtobuf.Message, SwiftProtobuf._Message
         guard case .adopt(let v)? = _storage._kind else { preconditionFailure() }
         try visitor.visitSingularMessageField(value: v, fieldNumber: 9)
       }()
-      case .release?: try {
-        guard case .release(let v)? = _storage._kind else { preconditionFailure() }
-        try visitor.visitSingularMessageField(value: v, fieldNumber: 10)
-      }()
-      case nil: break
+      default: break
       }
+      if _storage._point != 0 {
+        try visitor.visitSingularInt64Field(value: _storage._point, fieldNumber: 10)
+      }
+      try { if case .release(let v)? = _storage._kind {
+        try visitor.visitSingularMessageField(value: v, fieldNumber: 11)
+      } }()
     }
     try unknownFields.traverse(visitor: &visitor)
   }
@@ -3987,6 +4080,7 @@ nonisolated extension WireCommand: SwiftProtobuf.Message, SwiftProtobuf._Message
         let rhs_storage = _args.1
         if _storage._id != rhs_storage._id {return false}
         if _storage._kind != rhs_storage._kind {return false}
+        if _storage._point != rhs_storage._point {return false}
         return true
       }
       if !storagesAreEqual {return false}
@@ -4697,7 +4791,7 @@ nonisolated extension WireAcknowledge: SwiftProtobuf.Message, SwiftProtobuf._Mes
 
 nonisolated extension WirePing: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   package static let protoMessageName: String = _protobuf_package + ".Ping"
-  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}nonce\0")
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}nonce\0\u{1}point\0")
 
   package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -4706,6 +4800,7 @@ nonisolated extension WirePing: SwiftProtobuf.Message, SwiftProtobuf._MessageImp
       // enabled. https://github.com/apple/swift-protobuf/issues/1034
       switch fieldNumber {
       case 1: try { try decoder.decodeSingularUInt64Field(value: &self.nonce) }()
+      case 2: try { try decoder.decodeSingularInt64Field(value: &self.point) }()
       default: break
       }
     }
@@ -4715,11 +4810,15 @@ nonisolated extension WirePing: SwiftProtobuf.Message, SwiftProtobuf._MessageImp
     if self.nonce != 0 {
       try visitor.visitSingularUInt64Field(value: self.nonce, fieldNumber: 1)
     }
+    if self.point != 0 {
+      try visitor.visitSingularInt64Field(value: self.point, fieldNumber: 2)
+    }
     try unknownFields.traverse(visitor: &visitor)
   }
 
   package static func ==(lhs: WirePing, rhs: WirePing) -> Bool {
     if lhs.nonce != rhs.nonce {return false}
+    if lhs.point != rhs.point {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }

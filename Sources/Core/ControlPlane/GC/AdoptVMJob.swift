@@ -103,6 +103,7 @@ extension Transaction {
     /// Takes up the domain of a VM that libvirt moved away behind Roost's back, once a host shows it under the epoch that it
     /// left with: an epoch's domain lives only once, so it is the very same.
     func takeUp(_ id: VMID, _ ids: any IDSource, _ settings: ControlSettings) throws {
+        guard try recovery().observing == nil else { return }
         guard let vm = try vm(id), let left = vm.departure else { return }
         let found = try sightings(of: id).first { $0.epoch == left.epoch && $0.host != left.host }
         guard let found else { return }

@@ -40,13 +40,16 @@ package final class JobEngine: Sendable {
         let sweep = context.settings.sweepInterval
         guard free > 0 else { return ([], sweep) }
         do {
-            let due = try await context.database.read { tx in try (tx.nextDueTime(for: owner), tx.now) }
+            let due = try await context.database.read { tx in
+                try (tx.recovery().observing == nil ? tx.nextDueTime(for: owner) : nil, tx.now)
+            }
             guard let time = due.0 else { return ([], sweep) }
             guard time <= due.1 else {
                 return ([], min(sweep, .milliseconds(time.milliseconds - due.1.milliseconds)))
             }
             let claimed = try await context.database.write("job.claim") { tx in
-                try tx.claimDueJobs(owner: owner, limit: free)
+                // Nothing is done on the word of an older copy before that was accepted.
+                try tx.recovery().observing == nil ? tx.claimDueJobs(owner: owner, limit: free) : []
             }
             running.withLock { $0 += claimed.count }
             return (claimed, sweep)

@@ -25,6 +25,8 @@ package struct Retention: Sendable {
     }
 
     package func sweep() async throws {
+        // What an older copy takes for over may be needed to tell what became of it.
+        guard try await context.database.read({ tx in try tx.recovery().observing == nil }) else { return }
         try await expungeDue()
         try await forgetEnded()
     }
@@ -35,7 +37,10 @@ package struct Retention: Sendable {
         var found = limit
         while found >= limit, !Task.isCancelled {
             found = try await context.database.write("expunge.due") { tx in
-                let due = try tx.destroyedVMs(keptUntil: tx.now, limit: limit)
+                let due = try tx.destroyedVMs(keptUntil: tx.now, limit: limit).filter { vm in
+                    // Its disk may be in use, by a domain that restored records do not know.
+                    (try? tx.checkSettled(vm)) != nil
+                }
                 for vm in due { try tx.expunge(vm, as: vm, by: Principal(name: "system"), ids, settings) }
                 return due.count
             }

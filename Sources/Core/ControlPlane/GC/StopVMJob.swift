@@ -112,7 +112,7 @@ extension JobOutcome {
         // Without a record nothing else is to be said of the domain.
         case .superseded(nil): isStillItsEpoch = true
         // A report or a fence may have recorded the same end before.
-        case .superseded(let vm?): isStillItsEpoch = vm.epoch == job.epoch && vm.state.placement == nil
+        case .superseded(let vm?): isStillItsEpoch = vm.lastPlacement?.epoch == job.epoch && vm.state.placement == nil
         }
         guard isStillItsEpoch else {
             self = .superseded

@@ -24,46 +24,56 @@ package struct KVMHost: Sendable {
     let id: HostID
     let sessions: any HostSessions
     let settings: ControlSettings
+    let database: any Database
+
+    /// The one way on which anything is asked of a host. Looks last of all whether Roost may act.
+    private func send(_ command: HostCommand, as id: CommandID, limit: Duration) async -> CommandEnd {
+        do { try await database.read { tx in try tx.checkActing() } } catch {
+            return .notSent(
+                error as? Fault ?? Fault(.unavailable, .storeUnavailable, "The database cannot be reached."))
+        }
+        return await sessions.send(command, id: id, to: self.id, limit: limit)
+    }
 
     func stop(_ message: StopVMOnHypervisor, as command: CommandID) async -> CommandEnd {
         let stop = StopVMCommand(
             vm: message.vm, epoch: message.epoch, mode: message.mode, timeout: message.timeout,
             ignoreNotFound: message.ignoreNotFound)
         let guestTime: Duration = message.mode == .grace ? message.timeout : .zero
-        return await sessions.send(.stop(stop), id: command, to: id, limit: settings.stopLimit + guestTime)
+        return await send(.stop(stop), as: command, limit: settings.stopLimit + guestTime)
     }
 
     func start(_ message: StartVMCommand, as command: CommandID) async -> CommandEnd {
-        await sessions.send(.start(message), id: command, to: id, limit: settings.startLimit)
+        await send(.start(message), as: command, limit: settings.startLimit)
     }
 
     func control(_ message: ControlVMCommand, as command: CommandID) async -> CommandEnd {
-        await sessions.send(.control(message), id: command, to: id, limit: settings.stopLimit + message.timeout)
+        await send(.control(message), as: command, limit: settings.stopLimit + message.timeout)
     }
 
     func prepare(_ message: PrepareMigrationCommand, as command: CommandID) async -> CommandEnd {
-        await sessions.send(.prepareMigration(message), id: command, to: id, limit: settings.startLimit)
+        await send(.prepareMigration(message), as: command, limit: settings.startLimit)
     }
 
     func migrate(_ message: MigrateVMCommand, as command: CommandID) async -> CommandEnd {
         // What is given up when its time is over takes libvirt a while to undo.
         let limit = Duration.seconds(message.options.timeout) * 2 + settings.startLimit
-        return await sessions.send(.migrate(message), id: command, to: id, limit: limit)
+        return await send(.migrate(message), as: command, limit: limit)
     }
 
     func cancelMigration(_ message: CancelMigrationCommand, as command: CommandID) async -> CommandEnd {
-        await sessions.send(.cancelMigration(message), id: command, to: id, limit: settings.stopLimit)
+        await send(.cancelMigration(message), as: command, limit: settings.stopLimit)
     }
 
     func adopt(_ message: AdoptVMCommand, as command: CommandID) async -> CommandEnd {
-        await sessions.send(.adopt(message), id: command, to: id, limit: settings.stopLimit)
+        await send(.adopt(message), as: command, limit: settings.stopLimit)
     }
 
     func release(_ message: ReleaseVMCommand, as command: CommandID) async -> CommandEnd {
-        await sessions.send(.release(message), id: command, to: id, limit: settings.stopLimit)
+        await send(.release(message), as: command, limit: settings.stopLimit)
     }
 
     func destroy(_ message: DestroyVMCommand, as command: CommandID) async -> CommandEnd {
-        await sessions.send(.destroy(message), id: command, to: id, limit: settings.stopLimit)
+        await send(.destroy(message), as: command, limit: settings.stopLimit)
     }
 }

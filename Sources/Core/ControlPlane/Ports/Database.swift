@@ -24,8 +24,7 @@ package struct LostRace: Error {
 }
 
 package protocol Transaction: VMTable, HostTable, JobTable, ImageTable, CredentialTable, EventLog, RequestMemory,
-    NodeTable,
-    ErrandTable
+    NodeTable, ErrandTable, RecoveryTable
 {
     /// The time that rows written by this transaction carry.
     var now: Timestamp { get }

@@ -9,6 +9,8 @@ package protocol ErrandTable {
     func takeErrands(for node: String, limit: Int) throws -> [Errand]
     /// Nothing happens when nobody waits for the answer any more.
     func answerErrand(_ id: String, with answer: String) throws
+    /// What waits to be taken, by node.
+    func waitingErrands() throws -> [WaitingErrands]
     func errandAnswer(_ id: String) throws -> String?
     /// Removes the errand; says how it stood.
     func withdrawErrand(_ id: String) throws -> ErrandEnd
@@ -29,6 +31,20 @@ package struct Errand: Hashable, Sendable {
         self.node = node
         self.host = host
         self.request = request
+    }
+}
+
+/// Errands of a node that it has not taken.
+package struct WaitingErrands: Hashable, Sendable {
+    package let node: String
+    package let count: Int
+    /// When the oldest of them was left.
+    package let since: Timestamp
+
+    package init(node: String, count: Int, since: Timestamp) {
+        self.node = node
+        self.count = count
+        self.since = since
     }
 }
 

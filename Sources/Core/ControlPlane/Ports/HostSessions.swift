@@ -27,6 +27,14 @@ package protocol HostSessions: Sendable {
 
     /// Ends all sessions that this node holds. The agents dial again, this node or another.
     func disconnectAll(reason: String) async
+
+    /// Agents are told from now on that the records have come as far as `point`, at least.
+    func note(_ point: RecordPoint) async
+}
+
+extension HostSessions {
+    /// For sessions whose agents keep nothing in mind.
+    package func note(_ point: RecordPoint) async {}
 }
 
 /// What an agent knows of a command.
@@ -78,23 +86,35 @@ package struct AgentHello: Sendable {
     package let instance: String
     package let facts: HostFacts
     package let inventory: Inventory
+    /// How far the server's records had come, as the host last heard.
+    package let heard: RecordPoint
+    /// The highest epoch that the host has seen, of whatever VM.
+    package let highestEpoch: Epoch
 
-    package init(host: HostID, protocolVersion: Int, instance: String, facts: HostFacts, inventory: Inventory) {
+    package init(
+        host: HostID, protocolVersion: Int, instance: String, facts: HostFacts, inventory: Inventory,
+        heard: RecordPoint = .none, highestEpoch: Epoch = .none
+    ) {
         self.host = host
         self.protocolVersion = protocolVersion
         self.instance = instance
         self.facts = facts
         self.inventory = inventory
+        self.heard = heard
+        self.highestEpoch = highestEpoch
     }
 }
 
 package struct SessionGrant: Hashable, Sendable {
     package let host: HostID
     package let session: Int64
+    /// How far the records have come.
+    package let point: RecordPoint
 
-    package init(host: HostID, session: Int64) {
+    package init(host: HostID, session: Int64, point: RecordPoint = .none) {
         self.host = host
         self.session = session
+        self.point = point
     }
 }
 

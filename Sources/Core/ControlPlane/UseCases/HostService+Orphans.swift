@@ -244,7 +244,7 @@ extension Transaction {
         }
         return VM(
             id: find.vm, name: name, image: image.id, cpus: size.cpus, memory: size.memory, state: state,
-            epoch: highest ?? .none,
+            epoch: max(highest ?? .none, try lowestEpoch(isSeen: state.placement != nil)),
             lastPlacement: Placement(host: host.id, epoch: state.placement?.epoch ?? highest ?? .none),
             pool: hasDisk ? holdings.pool : nil,
             domainSeen: find.domain != nil, createdAt: now, updatedAt: now)

@@ -42,7 +42,9 @@ extension HostService {
             var next = host
             next.fencedAt = tx.now
             next.fenceProof = proof
+            tx.noteHeard(&next)
             let stored = try tx.replace(next, atRevision: host.revision)
+            if host.isAwaited { try tx.settleRestored() }
             try tx.wakeDrains()
             try tx.append(
                 Event(

@@ -18,13 +18,15 @@ package struct HostSessionService: HostSessionObserver {
         }
         let node = context.node.id
         return try await context.database.write("session.open") { tx in
+            try tx.note(hello)
             var host = try tx.admitted(hello.host)
             host.session += 1
             host.connection = .connecting
             host.node = node
             host.lastSeenAt = tx.now
+            host.highestEpoch = max(host.highestEpoch, hello.highestEpoch)
             let stored = try tx.replace(host, atRevision: host.revision)
-            return SessionGrant(host: host.id, session: stored.session)
+            return SessionGrant(host: host.id, session: stored.session, point: try tx.recordPoint())
         }
     }
 
@@ -36,6 +38,8 @@ package struct HostSessionService: HostSessionObserver {
             host.connection = .connected
             host.facts = hello.facts
             host.lastSeenAt = tx.now
+            let wasAwaited = host.isAwaited
+            if hello.inventory.isComplete { tx.noteHeard(&host) }
             _ = try tx.replace(host, atRevision: host.revision)
             try tx.append(
                 Event(
@@ -44,6 +48,7 @@ package struct HostSessionService: HostSessionObserver {
             let movedAway = try tx.reconcile(
                 hello.inventory, of: host.id, session: grant.session, isReboot: isReboot)
             for vm in try tx.sightings(on: host.id).map(\.vm) + movedAway { try tx.takeUp(vm, ids, settings) }
+            if wasAwaited { try tx.settleRestored() }
             _ = try tx.wakeJobs(on: host.id)
             try tx.wakeDrains()
         }
@@ -56,9 +61,12 @@ package struct HostSessionService: HostSessionObserver {
             let isBack = inventory.libvirtAnswered && !host.libvirtAnswers
             let isReboot = host.note(inventory)
             host.lastSeenAt = tx.now
+            let wasAwaited = host.isAwaited
+            if inventory.isComplete { tx.noteHeard(&host) }
             _ = try tx.replace(host, atRevision: host.revision)
             let movedAway = try tx.reconcile(inventory, of: host.id, session: session, isReboot: isReboot)
             for vm in try tx.sightings(on: host.id).map(\.vm) + movedAway { try tx.takeUp(vm, ids, settings) }
+            if wasAwaited { try tx.settleRestored() }
             if isBack {
                 _ = try tx.wakeJobs(on: host.id)
                 try tx.wakeDrains()
@@ -142,14 +150,41 @@ package struct HostSessionService: HostSessionObserver {
 
     package func isAdmitted(_ host: HostID) async throws -> Bool {
         try await context.database.read { tx in
-            guard let host = try tx.host(host) else { return false }
+            guard let host = try tx.host(host) else { return try tx.mayLackHosts() }
             return host.deletedAt == nil
         }
     }
 }
 
 extension Transaction {
+    /// An agent that has heard of later records than these tells that these are an older copy.
+    fileprivate func note(_ hello: AgentHello) throws {
+        var recovery = try recovery()
+        if hello.heard > recovery.heard {
+            recovery.heard = hello.heard
+            try put(recovery)
+        }
+        guard try hello.heard > recordPoint() else { return }
+        let name = try hostName(hello.host)
+        try beginRecovery("The agent of host \(name) has heard of later records than these.", isCopy: false)
+    }
+
+    /// Whether a host with a certificate may be missing among these records: it may have joined after they were copied.
+    fileprivate func mayLackHosts() throws -> Bool {
+        let recovery = try recovery()
+        return recovery.generation > 0 || recovery.observing != nil
+    }
+
+    /// A host's record. One that joined after the records were copied gets a new one, which takes no VMs for now.
     fileprivate func admitted(_ id: HostID) throws -> Host {
+        if try host(id) == nil, try mayLackHosts() {
+            let name = "restored-\(id.rawValue.prefix(8))"
+            try insert(Host(id: id, name: name, state: .disabled, createdAt: now, updatedAt: now))
+            try append(
+                Event(
+                    kind: "host.restored", host: id,
+                    message: "Host \(name) has a certificate and no record: it joined after the records were copied."))
+        }
         guard let host = try host(id), host.deletedAt == nil else {
             throw Fault(
                 .forbidden, .hostDeleted, "This host's record was deleted on the server.",

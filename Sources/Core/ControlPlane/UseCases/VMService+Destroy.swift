@@ -15,8 +15,9 @@ extension VMService {
             if let earlier = try tx.remembered(caller) { return try tx.resolveJob(earlier, .operation) }
             let vm = try tx.resolveVM(reference, orDestroyed: expunges)
             try caller.check(revision: vm.revision)
+            try tx.checkSettled(vm)
             switch vm.state {
-            case .migrating, .unknown(_, .movedAway):
+            case .migrating, .unknown(_, .movedAway), .unknown(_, .recordsRestored):
                 try tx.checkIdle(vm)
                 throw Fault.impossible("deleted", vm)
             case .destroyed where expunges:

@@ -44,6 +44,7 @@ extension VMService {
             let vm = try tx.resolveVM(reference, orDestroyed: true)
             try caller.check(revision: vm.revision)
             guard vm.state == .destroyed else { throw try tx.impossible("expunged", vm, reference) }
+            try tx.checkSettled(vm)
             return try tx.expunge(destroyed: vm, .expungeOperation, by: caller, ids, settings)
         }
     }

@@ -69,9 +69,9 @@ extension Transaction {
         guard !proof.isEmpty, proof.utf8.count <= 1000 else {
             throw Fault.invalid("proof", "must say in 1 to 1000 characters how you know that it runs nowhere.")
         }
-        guard case .unknown(let placement, .movedAway) = vm.state else {
+        guard case .unknown(let placement, let reason) = vm.state, reason.isAstray else {
             throw Fault(
-                .conflict, .invalidState, "VM \(vm.name) is \(vm.state.sentence), and was not moved away.",
+                .conflict, .invalidState, "VM \(vm.name) is \(vm.state.sentence): where it may run is known.",
                 hint: "What a lost host held is settled by its fence: roost host fence HOST --proof TEXT.")
         }
         if let seen = try sightings(of: vm.id).first {

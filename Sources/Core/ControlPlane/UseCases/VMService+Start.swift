@@ -46,6 +46,12 @@ extension Transaction {
         if let placement = vm.state.placement {
             let host = try hostName(placement.host)
             switch vm.state {
+            case .unknown(_, .recordsRestored):
+                throw Fault(
+                    .conflict, .placementUnresolved,
+                    "Where VM \(vm.name) runs is not known since the records were restored.",
+                    hint: "It can start once every host was heard of, see roost recover. If it runs nowhere: "
+                        + "roost vm resolve \(vm.name) --gone --proof TEXT.")
             case .unknown(_, .movedAway):
                 throw Fault(
                     .conflict, .placementUnresolved,
@@ -69,6 +75,7 @@ extension Transaction {
             }
         }
         try checkIdle(vm)
+        try checkSettled(vm)
         switch vm.state {
         case .created, .stopped, .crashed: break
         case .starting, .running, .pausing, .paused, .resuming, .rebooting, .migrating, .stopping, .unknown,
@@ -107,6 +114,9 @@ extension Fault {
             case .running: "It can be paused, rebooted, reset, migrated, stopped or deleted."
             case .paused: "It can be resumed, migrated, stopped or deleted."
             case .migrating: "Its move can be cancelled: roost operation cancel \(vm.operation?.rawValue ?? "ID")."
+            case .unknown(_, .recordsRestored):
+                "It is settled once every host was heard of, see roost recover. If it runs nowhere: "
+                    + "roost vm resolve \(vm.name) --gone --proof TEXT."
             case .unknown(_, .movedAway):
                 "It is taken up where a host shows it. If it runs nowhere: "
                     + "roost vm resolve \(vm.name) --gone --proof TEXT."

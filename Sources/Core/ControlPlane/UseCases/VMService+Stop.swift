@@ -86,7 +86,7 @@ extension Transaction {
         guard let placement = vm.state.placement, vm.state.label != .destroying else {
             throw Fault.impossible("stopped", vm)
         }
-        if vm.state.move != nil || vm.state.waiting == .movedAway {
+        if vm.state.move != nil || vm.state.waiting?.isAstray == true {
             try checkIdle(vm)
             throw Fault.impossible("stopped", vm)
         }
@@ -156,7 +156,7 @@ extension Transaction {
             Fault(
                 .conflict, .hostDeleted, "Host \(name) was deleted while the VM was placed there: nobody can be asked.",
                 hint: "Prove that it is off: roost host fence \(try fenceReference(of: host)) --proof TEXT.")
-        case .hostDisconnected, .outcomeUnknown, .movedAway:
+        case .hostDisconnected, .outcomeUnknown, .movedAway, .recordsRestored:
             Fault(
                 .unavailable, .hostUnreachable, "Host \(name) cannot be reached.",
                 hint: "Try again when it is back\(later)")

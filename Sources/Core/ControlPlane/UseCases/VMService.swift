@@ -127,6 +127,7 @@ extension Transaction {
         if let host = vm.state.waitingHost, let reason = vm.state.waiting {
             return HostWait(host: host, reason: reason)
         }
+        if let host = try unheardHost(concerning: vm) { return HostWait(host: host.id, reason: .recordsRestored) }
         // What is left of it is on that host, whether a domain was there last or not.
         guard vm.state == .expunging, let host = vm.lastHost else { return nil }
         return try reasonUnreachable(host).map { HostWait(host: host, reason: $0) }

@@ -28,7 +28,9 @@ protocol Workflow: Sendable {
 }
 
 extension Context {
-    func driver(of host: HostID) -> KVMHost { KVMHost(id: host, sessions: sessions, settings: settings) }
+    func driver(of host: HostID) -> KVMHost {
+        KVMHost(id: host, sessions: sessions, settings: settings, database: database)
+    }
 
     /// Ends `job`, as its worker, because the VM has moved on; the record names it no more as the operation under way.
     func supersede(_ job: Job, _ label: String) async throws -> Attempt {

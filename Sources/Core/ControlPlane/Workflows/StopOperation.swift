@@ -154,5 +154,5 @@ struct StopOperation: Workflow {
 
 extension VM {
     /// Whether the domain that `job` was to stop is known to be gone.
-    fileprivate func isAtRest(after job: Job) -> Bool { state.placement == nil && epoch == job.epoch }
+    fileprivate func isAtRest(after job: Job) -> Bool { state.placement == nil && lastPlacement?.epoch == job.epoch }
 }

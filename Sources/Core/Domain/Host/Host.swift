@@ -16,6 +16,10 @@ package struct Host: Hashable, Sendable {
     package var bootID: String?
     package var facts: HostFacts?
     package var lastSeenAt: Timestamp?
+    /// The highest epoch that it told of in a hello, of whatever VM.
+    package var highestEpoch: Epoch
+    /// Nothing was heard from it since the records were restored: it may run what they do not know.
+    package var isAwaited: Bool
     /// When an operator last proved the host off, and with what words.
     package var fencedAt: Timestamp?
     package var fenceProof: String?
@@ -34,7 +38,8 @@ package struct Host: Hashable, Sendable {
         id: HostID, name: String, state: AdminState = .enabled, labels: Labels = .none,
         connection: Connection = .disconnected, node: String? = nil,
         session: Int64 = 0, libvirtAnswers: Bool = false, bootID: String? = nil, facts: HostFacts? = nil,
-        lastSeenAt: Timestamp? = nil, fencedAt: Timestamp? = nil, fenceProof: String? = nil,
+        lastSeenAt: Timestamp? = nil, highestEpoch: Epoch = .none, isAwaited: Bool = false, fencedAt: Timestamp? = nil,
+        fenceProof: String? = nil,
         deletedAt: Timestamp? = nil, revision: Int = 1, createdAt: Timestamp, updatedAt: Timestamp
     ) {
         self.id = id
@@ -48,6 +53,8 @@ package struct Host: Hashable, Sendable {
         self.bootID = bootID
         self.facts = facts
         self.lastSeenAt = lastSeenAt
+        self.highestEpoch = highestEpoch
+        self.isAwaited = isAwaited
         self.fencedAt = fencedAt
         self.fenceProof = fenceProof
         self.deletedAt = deletedAt

@@ -95,5 +95,7 @@ package enum JobOutcome: String, CaseIterable, Sendable, Codable {
     case hostDeleted = "host-deleted"
     case vmDestroyed = "vm-destroyed"
     case cancelledByUser = "cancelled-by-user"
+    /// It was written before the copy of the records that is in use by now.
+    case recordsRestored = "records-restored"
     case failed
 }

@@ -148,9 +148,9 @@ extension VMState {
         }
     }
 
-    /// The domain was moved away behind Roost's back: nothing that its former host says or is proven to be settles
-    /// where it runs now.
-    private func afterMovedAway(_ event: VMEvent, _ placement: Placement) throws(IllegalTransition) -> VMState {
+    /// The domain was moved away behind Roost's back, or may have been since the records were copied: nothing that its
+    /// former host says or is proven to be settles where it runs now.
+    private func afterAstray(_ event: VMEvent, _ placement: Placement) throws(IllegalTransition) -> VMState {
         switch event {
         case .seen(let seen): .up(seen, placement)
         case .adopted(let found): .running(found)
@@ -166,7 +166,7 @@ extension VMState {
     private func afterUnknown(
         _ event: VMEvent, _ placement: Placement, _ reason: WaitReason
     ) throws(IllegalTransition) -> VMState {
-        if reason == .movedAway { return try afterMovedAway(event, placement) }
+        if reason.isAstray { return try afterAstray(event, placement) }
         return switch event {
         case .started: .running(placement)
         case .seen(let seen), .controlled(let seen): .up(seen, placement)
@@ -232,6 +232,16 @@ extension VMState {
         case .requested, .guestShutdown, .domainDestroyed, .foundGone, .hostRebooted, .hostFenced, .startFailed,
             .writtenOff:
             .stopped(cause)
+        }
+    }
+}
+
+extension WaitReason {
+    /// Whether the domain may be on any host, rather than on the one that the record names.
+    package var isAstray: Bool {
+        switch self {
+        case .movedAway, .recordsRestored: true
+        case .hostDisconnected, .libvirtUnavailable, .outcomeUnknown, .hostDeleted: false
         }
     }
 }

@@ -148,6 +148,8 @@ package enum WaitReason: String, CaseIterable, Sendable, Codable {
     case movedAway = "moved-away"
     /// The host's record was deleted while the VM was placed there; only a fence settles it.
     case hostDeleted = "host-deleted"
+    /// The records are older than the hosts: that its host has no such domain does not say where it runs by now.
+    case recordsRestored = "records-restored"
 }
 
 /// Why a domain is gone.

@@ -15,6 +15,8 @@ package protocol AgentInbox: Sendable {
     /// Everything of Roost's that lies on this host.
     func collectHoldings() async throws(Fault) -> HostHoldings
     func consoleLog(of vm: VMID, limit: Int) async throws(Fault) -> [UInt8]
+    /// The server's records have come as far as `point`: kept, to know an older copy of them by.
+    func hear(_ point: RecordPoint) async
     /// The server has durably taken note of the command's end.
     func acknowledge(_ id: CommandID) async
     /// What the agent tells by itself, in the order it happened. One consumer; a new call ends the earlier stream.
@@ -25,11 +27,20 @@ package struct HelloContent: Sendable {
     package let instance: String
     package let facts: HostFacts
     package let inventory: Inventory
+    /// How far the server's records had come, as this host last heard.
+    package let heard: RecordPoint
+    /// The highest epoch that this host has seen, of whatever VM.
+    package let highestEpoch: Epoch
 
-    package init(instance: String, facts: HostFacts, inventory: Inventory) {
+    package init(
+        instance: String, facts: HostFacts, inventory: Inventory, heard: RecordPoint = .none,
+        highestEpoch: Epoch = .none
+    ) {
         self.instance = instance
         self.facts = facts
         self.inventory = inventory
+        self.heard = heard
+        self.highestEpoch = highestEpoch
     }
 }
 

@@ -37,11 +37,16 @@ package struct BegunCommand: Hashable, Sendable, Codable {
     }
 }
 
-/// The epochs that this host has seen, on disk. They only rise.
+/// The epochs that this host has seen, and how far its server's records had come, on disk. They only rise.
 package protocol EpochLedger: Sendable {
     func mark(of vm: VMID) throws -> EpochMark
     /// Returns when the higher of the stored and the given numbers are durable.
     func raise(_ vm: VMID, to mark: EpochMark) throws
+    /// The highest epoch of any VM.
+    func highest() throws -> Epoch
+    func heard() throws -> RecordPoint
+    /// Returns when the higher of the stored and the given point is durable.
+    func raise(to point: RecordPoint) throws
 }
 
 package struct EpochMark: Hashable, Sendable, Codable {

@@ -18,6 +18,9 @@ struct Age {
         return Self.text(now - then)
     }
 
+    /// The same in seconds; 0 for what is no time.
+    func seconds(since timestamp: String) -> Double { WireTime.seconds(rfc3339: timestamp).map { now - $0 } ?? 0 }
+
     /// How long it is until `timestamp`; `now` when it has passed.
     func until(_ timestamp: String?) -> String {
         guard let timestamp else { return "" }
