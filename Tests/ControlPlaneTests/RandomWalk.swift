@@ -313,7 +313,7 @@ final class RandomWalk {
     /// Every host is back and nothing goes wrong any more: within a bounded time nothing waits, and the records and the
     /// hosts agree.
     private func expectSettled() async throws {
-        let deadline = ContinuousClock.now + .seconds(5)
+        let deadline = ContinuousClock.now + .seconds(30)
         var unsettled = try await unsettled()
         while !unsettled.isEmpty {
             guard ContinuousClock.now < deadline else { throw fail("it does not settle: \(unsettled)") }

@@ -154,7 +154,7 @@ extension Job {
 func eventually<Value: Sendable>(
     _ what: String, sourceLocation: SourceLocation = #_sourceLocation, _ body: () async throws -> Value?
 ) async throws -> Value {
-    let deadline = ContinuousClock.now + .seconds(30)
+    let deadline = ContinuousClock.now + .seconds(60)
     while ContinuousClock.now < deadline {
         if let value = try await body() { return value }
         await Task.yield()

@@ -30,7 +30,7 @@ package final class Gate: FaultPoints {
 
 /// Returns once `condition` holds, and throws when it does not within `limit`.
 package func waitUntil(
-    _ what: String, limit: Duration = .seconds(20), _ condition: @Sendable () async throws -> Bool
+    _ what: String, limit: Duration = .seconds(60), _ condition: @Sendable () async throws -> Bool
 ) async throws {
     let clock = ContinuousClock()
     let deadline = clock.now + limit
