@@ -50,7 +50,7 @@ import Testing
             try await first.raw("ALTER TABLE vm DROP COLUMN \(column)")
         }
         for column in ["labels", "node"] { try await first.raw("ALTER TABLE host DROP COLUMN \(column)") }
-        for table in ["node", "errand"] { try await first.raw("DROP TABLE \(table)") }
+        for table in ["node", "errand", "writer"] { try await first.raw("DROP TABLE \(table)") }
         try await first.raw("DROP INDEX job_running")
         try await first.raw("ALTER TABLE job DROP COLUMN peer")
         try await first.raw("UPDATE vm SET last_host = '\(Sample.hostID(9))', epoch = 5")

@@ -38,5 +38,8 @@ extension Migration {
             "CREATE INDEX errand_created ON errand (created_at)",
             // Found at every beat, so that they are looked for among the few that run.
             "CREATE INDEX job_running ON job (owner) WHERE state = 'running'",
+            // In the order in which jobs are taken up, so that any number of them can wait for the same moment.
+            "DROP INDEX job_due",
+            "CREATE INDEX job_due ON job (next_attempt_at, created_at, id) WHERE state = 'waiting'",
         ])
 }

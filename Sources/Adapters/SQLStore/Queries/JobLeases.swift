@@ -4,19 +4,27 @@ import Domain
 /// The job engine's part of `JobTable`: who works on what, and which steps are done.
 extension SQLTransaction {
     func claimDueJobs(owner: String, limit: Int) throws -> [Job] {
-        // The outer state matters: where claimers run at once, both may choose a row, and the later one looks again.
-        let claimed = try sql.query(
+        let sql = try sql
+        // The number stands in the statement, so that it is planned for as few rows as it yields; the sizes are few, so that
+        // it can be kept prepared.
+        var size = 1
+        while size < limit { size *= 4 }
+        let due = try sql.query(
             """
-            UPDATE job SET state = 'running', owner = ?, lease_token = lease_token + 1, attempts = attempts + 1,
-                revision = revision + 1, updated_at = ?
-            WHERE state = 'waiting' AND id IN
-                (SELECT id FROM job WHERE state = 'waiting' AND next_attempt_at <= ? AND \(Self.isMine)
-                ORDER BY next_attempt_at, created_at, id LIMIT ?)
-            RETURNING \(JobRows.columns)
-            """, .text(owner), SQLValue(now), SQLValue(now), .text(owner), SQLValue(limit))
-        return try claimed.map(JobRows.record).sorted {
-            ($0.nextAttemptAt, $0.createdAt, $0.id) < ($1.nextAttemptAt, $1.createdAt, $1.id)
+            \(JobRows.select) WHERE state = 'waiting' AND next_attempt_at <= ? AND \(Self.isMine)
+            ORDER BY next_attempt_at, created_at, id LIMIT \(size)
+            """, SQLValue(now), .text(owner)
+        ).prefix(limit).map(JobRows.record)
+        for part in SQLText.parts(of: due) {
+            let claimed = try sql.execute(
+                """
+                UPDATE job SET state = 'running', owner = ?, lease_token = lease_token + 1, attempts = attempts + 1,
+                    revision = revision + 1, updated_at = ?
+                WHERE id IN (\(SQLText.places(part.count))) AND state = 'waiting'
+                """, [.text(owner), SQLValue(now)] + part.map { SQLValue($0.id) })
+            guard claimed == part.count else { throw LostRace() }
         }
+        return due.map { $0.claimed(by: owner, at: now) }
     }
 
     func nextDueTime(for owner: String) throws -> Timestamp? {
@@ -30,7 +38,7 @@ extension SQLTransaction {
 
     /// Holds for a job whose host has no session with another node.
     private static let isMine =
-        "NOT EXISTS (SELECT 1 FROM host WHERE host.id = job.host AND host.node IS NOT NULL AND host.node <> ?)"
+        "host NOT IN (SELECT id FROM host WHERE node IS NOT NULL AND node <> ?)"
 
     func retryParkedOperations() throws {
         let retried = try sql.execute(
@@ -99,5 +107,19 @@ extension SQLTransaction {
             ON CONFLICT (job, name) DO UPDATE SET output = excluded.output, recorded_at = excluded.recorded_at
             """, SQLValue(job), SQLValue(step), SQLValue(job), SQLValue(output), SQLValue(now))
         return true
+    }
+}
+
+extension Job {
+    /// This job, as the row of it is once `owner` has leased it.
+    fileprivate func claimed(by owner: String, at now: Timestamp) -> Job {
+        var next = self
+        next.state = .running
+        next.owner = owner
+        next.leaseToken += 1
+        next.attempts += 1
+        next.revision += 1
+        next.updatedAt = now
+        return next
     }
 }

@@ -167,6 +167,10 @@ extension SQLTransaction: JobTable {
         return try JobRows.record(row)
     }
 
+    func end(_ job: JobID, underLease token: Int64, as end: JobEnd) throws -> Bool {
+        try self.end(LeasedEnd(job: job, token: token, end: end))
+    }
+
     func removeJobs(_ verdict: JobEnd.Verdict, before time: Timestamp, limit: Int) throws -> Int {
         try sql.execute(
             """

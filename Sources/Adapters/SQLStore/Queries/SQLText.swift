@@ -11,6 +11,24 @@ enum SQLText {
         return "UPDATE \(table) SET \(assignments), revision = revision + 1"
     }
 
+    /// `row` so many times, with commas between.
+    static func rows(_ count: Int, _ row: String) -> String {
+        Array(repeating: row, count: count).joined(separator: ", ")
+    }
+
+    /// `items` in parts whose sizes are few, so that a statement for each size can be kept prepared.
+    static func parts<Item>(of items: [Item]) -> [ArraySlice<Item>] {
+        var parts: [ArraySlice<Item>] = []
+        var rest = items[...]
+        for size in [256, 64, 16, 4, 1] {
+            while rest.count >= size {
+                parts.append(rest.prefix(size))
+                rest = rest.dropFirst(size)
+            }
+        }
+        return parts
+    }
+
     /// `?, ?, ?`
     static func places(_ count: Int) -> String { Array(repeating: "?", count: count).joined(separator: ", ") }
 }
