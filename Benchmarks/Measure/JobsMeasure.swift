@@ -47,10 +47,16 @@ struct JobsMeasure: AsyncParsableCommand {
 
         tell("jobs: \(jobs) jobs are written")
         try await bench.write(jobs)
+        let before = ProcessTable.processorTime()
         let took = try await bench.drain()
+        let worked = ProcessTable.processorTime() - before
         try await bench.checkAllEndedOnce(jobs + samples)
         let rate = Double(jobs) / took.seconds
         Figure(name: "jobs that waited, ended by the engine, \(name)", value: "\(Int(rate)) a second").print()
+        Figure(
+            name: "processor time of that in this process, a job",
+            value: "\((worked.milliseconds * 1000 / Double(jobs)).tenths) us"
+        ).print()
         for peer in peer {
             Figure(name: "\(peer.name)", value: "\(Int(peer.rate)) a second").print()
             let ratio = rate / peer.rate

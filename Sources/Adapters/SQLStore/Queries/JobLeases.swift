@@ -4,19 +4,11 @@ import Domain
 /// The job engine's part of `JobTable`: who works on what, and which steps are done.
 extension SQLTransaction {
     func claimDueJobs(owner: String, limit: Int) throws -> [Job] {
-        let sql = try sql
-        // The number stands in the statement, so that it is planned for as few rows as it yields; the sizes are few, so that
-        // it can be kept prepared.
-        var size = 1
-        while size < limit { size *= 4 }
-        let due = try sql.query(
-            """
-            \(JobRows.select) WHERE state = 'waiting' AND next_attempt_at <= ? AND \(Self.isMine)
-            ORDER BY next_attempt_at, created_at, id LIMIT \(size)
-            """, SQLValue(now), .text(owner)
-        ).prefix(limit).map(JobRows.record)
+        // Operations first: whoever waits for one does not wait behind the leftovers of a host that came back.
+        var due = try dueJobs(owner, limit, where: Self.isOperation)
+        if due.count < limit { due += try dueJobs(owner, limit - due.count, where: "NOT (\(Self.isOperation))") }
         for part in SQLText.parts(of: due) {
-            let claimed = try sql.execute(
+            let claimed = try records.execute(
                 """
                 UPDATE job SET state = 'running', owner = ?, lease_token = lease_token + 1, attempts = attempts + 1,
                     revision = revision + 1, updated_at = ?
@@ -26,6 +18,23 @@ extension SQLTransaction {
         }
         return due.map { $0.claimed(by: owner, at: now) }
     }
+
+    /// Waiting jobs whose time has come, earliest first.
+    private func dueJobs(_ owner: String, _ limit: Int, where condition: String) throws -> [Job] {
+        // The number stands in the statement, so that it is planned for as few rows as it yields; there are few numbers, so
+        // that it can be kept prepared.
+        var size = 1
+        while size < limit { size *= 4 }
+        return try sql.query(
+            """
+            \(JobRows.select) WHERE state = 'waiting' AND \(condition) AND next_attempt_at <= ? AND \(Self.isMine)
+            ORDER BY next_attempt_at, created_at, id LIMIT \(size)
+            """, SQLValue(now), .text(owner)
+        ).prefix(limit).map(JobRows.record)
+    }
+
+    /// As the index of due operations has it.
+    private static let isOperation = "kind >= 'operation.' AND kind < 'operation/'"
 
     func nextDueTime(for owner: String) throws -> Timestamp? {
         let rows = try sql.query(
@@ -65,7 +74,7 @@ extension SQLTransaction {
         let woken = try sql.execute(
             """
             UPDATE job SET next_attempt_at = ?, revision = revision + 1, updated_at = ?
-            WHERE unique_key >= 'maintain/' AND unique_key < 'maintain0' AND state <> 'ended'
+            WHERE unique_key >= 'maintain/' AND unique_key < 'maintain0' AND ended_at IS NULL
                 AND state = 'waiting' AND next_attempt_at > ?
             """, SQLValue(now), SQLValue(now), SQLValue(now))
         if woken > 0 { noteJobs() }
@@ -73,7 +82,7 @@ extension SQLTransaction {
 
     func openDrain(of host: HostID) throws -> Job? {
         try sql.query(
-            "\(JobRows.select) WHERE unique_key = ? AND state <> 'ended'", SQLValue("maintain/\(host)")
+            "\(JobRows.select) WHERE unique_key = ? AND ended_at IS NULL", SQLValue("maintain/\(host)")
         ).first.map(JobRows.record)
     }
 

@@ -15,7 +15,7 @@ enum JobRows {
     static let columns = (fixed + changing).joined(separator: ", ")
     static let select = "SELECT \(columns) FROM job"
     static let insert =
-        SQLText.insert(into: "job", fixed + changing) + " ON CONFLICT (unique_key) WHERE state <> 'ended' DO NOTHING"
+        SQLText.insert(into: "job", fixed + changing) + " ON CONFLICT (unique_key) WHERE ended_at IS NULL DO NOTHING"
     static let update = SQLText.update("job", changing)
 
     static let list = ListSQL<Job>(
@@ -141,7 +141,7 @@ extension SQLTransaction: JobTable {
             return job
         }
         let others = try sql.query(
-            "\(JobRows.select) WHERE unique_key = ? AND state <> 'ended'", SQLValue(job.uniqueKey))
+            "\(JobRows.select) WHERE unique_key = ? AND ended_at IS NULL", SQLValue(job.uniqueKey))
         // None: it ended in between.
         guard let other = others.first else { throw LostRace() }
         return try JobRows.record(other)

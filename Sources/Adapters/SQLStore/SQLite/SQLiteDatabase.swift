@@ -44,6 +44,8 @@ package final class SQLiteDatabase: ControlPlane.Database {
             let pool = try DatabasePool(path: path, configuration: Self.configuration())
             // GRDB lowers it to NORMAL, with which a power cut can take back the latest commits.
             try pool.writeWithoutTransaction { try $0.execute(sql: "PRAGMA synchronous = FULL") }
+            // The rows and indexes that a day's jobs touch; memory is taken as they are.
+            try pool.writeWithoutTransaction { try $0.execute(sql: "PRAGMA cache_size = -16384") }
             try self.init(.file(pool), clock: clock, faults: faults, logger: logger, onCommit: onCommit)
         } catch {
             throw SQLiteFault.fault(of: error, opening: path, logger)
