@@ -13,14 +13,16 @@ enum JobEnds {
     /// Returns how many were ended: those whose lease still holds.
     static func write(_ ends: [LeasedEnd], at now: Timestamp, on sql: any SQLConnection) throws -> Int {
         var written = 0
-        for part in SQLText.parts(of: ends) {
+        for (part, places) in SQLText.groups(of: ends) {
             let rows = try part.flatMap { end in
                 [
                     SQLValue(end.job), .integer(end.token), SQLValue(end.end.verdict), SQLValue(end.end.outcome),
                     SQLValue(try end.end.fault.map(JSONText.encode)),
                 ]
             }
-            written += try sql.execute(statement(part.count), [SQLValue(now), SQLValue(now)] + rows)
+            // No job has the id null.
+            let rest = Array(repeating: SQLValue.null, count: 5 * (places - part.count))
+            written += try sql.execute(statement(places), [SQLValue(now), SQLValue(now)] + rows + rest)
         }
         return written
     }

@@ -7,13 +7,14 @@ extension SQLTransaction {
         // Operations first: whoever waits for one does not wait behind the leftovers of a host that came back.
         var due = try dueJobs(owner, limit, where: Self.isOperation)
         if due.count < limit { due += try dueJobs(owner, limit - due.count, where: "NOT (\(Self.isOperation))") }
-        for part in SQLText.parts(of: due) {
+        for (part, places) in SQLText.groups(of: due) {
+            let rest = Array(repeating: SQLValue.null, count: places - part.count)
             let claimed = try records.execute(
                 """
                 UPDATE job SET state = 'running', owner = ?, lease_token = lease_token + 1, attempts = attempts + 1,
                     revision = revision + 1, updated_at = ?
-                WHERE id IN (\(SQLText.places(part.count))) AND state = 'waiting'
-                """, [.text(owner), SQLValue(now)] + part.map { SQLValue($0.id) })
+                WHERE id IN (\(SQLText.places(places))) AND state = 'waiting'
+                """, [.text(owner), SQLValue(now)] + part.map { SQLValue($0.id) } + rest)
             guard claimed == part.count else { throw LostRace() }
         }
         return due.map { $0.claimed(by: owner, at: now) }
@@ -24,7 +25,7 @@ extension SQLTransaction {
         // The number stands in the statement, so that it is planned for as few rows as it yields; there are few numbers, so
         // that it can be kept prepared.
         var size = 1
-        while size < limit { size *= 4 }
+        while size < limit { size *= 2 }
         return try sql.query(
             """
             \(JobRows.select) WHERE state = 'waiting' AND \(condition) AND next_attempt_at <= ? AND \(Self.isMine)

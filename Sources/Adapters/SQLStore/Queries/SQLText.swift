@@ -16,17 +16,29 @@ enum SQLText {
         Array(repeating: row, count: count).joined(separator: ", ")
     }
 
-    /// `items` in parts whose sizes are few, so that a statement for each size can be kept prepared.
+    /// How many rows or values a statement has place for. There are few sizes, so that one for each can be kept prepared.
+    private static let sizes = [512, 128, 32, 8, 2, 1]
+
+    /// `items` in parts that fill a statement each.
     static func parts<Item>(of items: [Item]) -> [ArraySlice<Item>] {
         var parts: [ArraySlice<Item>] = []
         var rest = items[...]
-        for size in [256, 64, 16, 4, 1] {
+        for size in sizes {
             while rest.count >= size {
                 parts.append(rest.prefix(size))
                 rest = rest.dropFirst(size)
             }
         }
         return parts
+    }
+
+    /// `items` in as few statements as hold them, each with the number of places that it has; what is left over of them is to
+    /// be filled with nulls.
+    static func groups<Item>(of items: [Item]) -> [(items: ArraySlice<Item>, places: Int)] {
+        stride(from: 0, to: items.count, by: sizes[0]).map { begin in
+            let part = items[begin..<min(begin + sizes[0], items.count)]
+            return (part, sizes.last { $0 >= part.count } ?? part.count)
+        }
     }
 
     /// `?, ?, ?`

@@ -29,7 +29,7 @@ package final class SQLiteDatabase: ControlPlane.Database {
     }
 
     /// How many writes share a commit at most: those that end what was leased together, and as many others.
-    private static let batchMax = 512
+    private static let batchMax = 1024
 
     /// Opens the file at `path`, making it if there is none, and brings its schema up to date.
     ///

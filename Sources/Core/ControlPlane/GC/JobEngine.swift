@@ -9,8 +9,8 @@ package final class JobEngine: Sendable {
     private let workflows: any WorkflowTable
     private let places: JobPlaces
 
-    /// How many jobs are leased at once: as many as one commit ends.
-    private static let claimMax = 256
+    /// How many jobs are leased at once: as many as one statement ends.
+    private static let claimMax = 512
 
     /// - Parameter workflows: what it does for each job; nil for what Roost does.
     package init(_ context: Context, workflows: (any WorkflowTable)? = nil) {
