@@ -15,7 +15,7 @@ release: ## the three executables, as they are shipped: .build/release
 test: ## every test, real QEMU on a bench of two hosts included
 	@scripts/test
 
-bench: ## the figures, from a release build; PART=memory, stop, death, move, store or reconcile for one of them
+bench: ## the figures, from a release build; PART=memory, stop, death, move, store, reconcile or jobs for one of them
 	@scripts/setup
 	Benchmarks/run $(PART)
 

@@ -7,6 +7,6 @@ struct Measure: AsyncParsableCommand {
         commandName: "roost-measure", abstract: "Measures Roost: one figure a line, its fields apart by tabs.",
         subcommands: [
             MemoryMeasure.self, StopMeasure.self, DeathMeasure.self, MoveMeasure.self, StoreMeasure.self,
-            ReconcileMeasure.self,
+            ReconcileMeasure.self, JobsMeasure.self, JobMemoryMeasure.self,
         ])
 }

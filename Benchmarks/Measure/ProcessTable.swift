@@ -1,4 +1,5 @@
 import Foundation
+import Glibc
 
 /// What `/proc` says of processes.
 enum ProcessTable {
@@ -26,6 +27,13 @@ enum ProcessTable {
         return Memory(resident: resident, anonymous: anonymous, file: file)
     }
 
+    /// What this process has used of the processors.
+    static func processorTime() -> Duration {
+        var usage = rusage()
+        getrusage(__rusage_who_t(RUSAGE_SELF.rawValue), &usage)
+        return usage.ru_utime.duration + usage.ru_stime.duration
+    }
+
     /// The QEMU that runs the domain with this UUID, if there is one.
     static func qemu(of uuid: String) -> Int32? {
         let names = (try? FileManager.default.contentsOfDirectory(atPath: "/proc")) ?? []
@@ -39,4 +47,8 @@ enum ProcessTable {
         }
         return nil
     }
+}
+
+extension timeval {
+    fileprivate var duration: Duration { .seconds(tv_sec) + .microseconds(tv_usec) }
 }

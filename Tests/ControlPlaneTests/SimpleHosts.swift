@@ -47,6 +47,8 @@ final class SimpleHosts: HostSessions {
         case slow
         /// The agent refuses it, whatever is true.
         case reject(Fault)
+        /// The agent says so at once, and keeps nothing of it.
+        case answer(CommandResult.Effect)
         /// The agent tries it without effect.
         case fail(Fault)
     }
@@ -127,6 +129,7 @@ final class SimpleHosts: HostSessions {
         case .slow:
             _ = queue(command, id, on: host, isSlow: true)
             return .outcomeUnknown(Self.lost)
+        case .answer(let effect): return .done(CommandResult(effect: effect, sequence: 0))
         case .reject(let fault): return .rejected(fault)
         case .fail(let fault):
             change(host) { $0.ended[id] = .failed(fault) }

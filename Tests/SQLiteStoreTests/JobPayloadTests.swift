@@ -107,7 +107,9 @@ import Testing
         try await store.raw("UPDATE job SET kind = '\(kind)', payload = '\(payload)' WHERE id = '\(Sample.jobID(2))'")
 
         // It is in the way of nobody.
-        let claimed = try await store.write("claim") { try $0.claimDueJobs(owner: "a", limit: 10) }
+        let claimed = try await store.write("claim") { try $0.claimDueJobs(owner: "a", limit: 10) }.sorted {
+            $0.id < $1.id
+        }
         #expect(claimed.map(\.id) == [1, 2, 3].map { Sample.jobID($0) })
         let job = claimed[1]
         #expect(claimed.filter { $0.unreadable != nil } == [job])

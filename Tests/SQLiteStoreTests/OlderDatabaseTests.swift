@@ -52,16 +52,18 @@ import Testing
             return try tx.claimDueJobs(owner: "node", limit: 100)
         }
         let expected: [(number: Int, kind: JobKind, since: Int)] = [
-            (1, .stopVM, 1), (3, .destroyVM, 1), (4, .migrateOperation, 2), (5, .deleteVolume, 4),
+            // Operations first.
+            (4, .migrateOperation, 2),
             // It ran, so that it is due since now.
             (2, .startOperation, 1),
+            (1, .stopVM, 1), (3, .destroyVM, 1), (5, .deleteVolume, 4),
         ]
         let here = expected.filter { $0.since <= version }
         #expect(claimed.map(\.id) == here.map { Sample.jobID($0.number) })
         #expect(claimed.map(\.kind) == here.map(\.kind))
         #expect(claimed.allSatisfy { $0.unreadable == nil && $0.state == .running && $0.payload.command != nil })
 
-        let stop = try #require(claimed.first)
+        let stop = try #require(claimed.first { $0.kind == .stopVM })
         #expect((stop.payload.mode, stop.payload.timeout, stop.payload.isDeferrable) == (.cold, 0, true))
         #expect((stop.attempts, stop.leaseToken, stop.placement) == (4, 4, Sample.placement(1, epoch: 3)))
         #expect(stop.firstError == nil)

@@ -5,6 +5,8 @@ import Testing
 extension Check {
     static let leaseChecks = [
         Check("due jobs are claimed earliest first, and no others", dueJobsAreClaimed),
+        Check("operations are claimed before GC jobs that are due for longer", operationsComeFirst),
+        Check("many jobs end in one body, and one whose lease is lost is told from the others", endsAreFenced),
         Check("two claimers never get the same job", claimsAreExclusive),
         Check("a worker whose lease was taken over writes nothing", lostLeaseIsFenced),
         Check("a take-over leaves the leases of its owner alone", takeOverSparesOwner),
@@ -45,6 +47,60 @@ extension Check {
                 Sample.jobID(4)
             ])
         #expect(try await store.read { try $0.nextDueTime(for: "a") } == nil)
+    }
+
+    @Sendable private static func operationsComeFirst(_ store: any Database, _: ManualClock) async throws {
+        try await store.write("enqueue") { transaction in
+            for number in 1...5 {
+                _ = try transaction.enqueue(Sample.job(number, due: Sample.time.adding(.seconds(-60))))
+            }
+            _ = try transaction.enqueue(Sample.job(6, .startOperation, due: Sample.time))
+            _ = try transaction.enqueue(Sample.job(7, .stopOperation, due: Sample.time.adding(.seconds(-1))))
+            _ = try transaction.enqueue(Sample.job(8, .startOperation, due: Sample.time.adding(.seconds(60))))
+        }
+        let first = try await store.write("claim") { try $0.claimDueJobs(owner: "a", limit: 3) }
+        #expect(first.map(\.id) == [7, 6, 1].map { Sample.jobID($0) })
+        let rest = try await store.write("claim") { try $0.claimDueJobs(owner: "a", limit: 9) }
+        #expect(rest.map(\.id) == [2, 3, 4, 5].map { Sample.jobID($0) })
+    }
+
+    @Sendable private static func endsAreFenced(_ store: any Database, _ clock: ManualClock) async throws {
+        try await store.write("enqueue") { transaction in
+            for number in 1...300 { _ = try transaction.enqueue(Sample.job(number)) }
+        }
+        let jobs = try await store.write("claim") { try $0.claimDueJobs(owner: "a", limit: 300) }
+        #expect(jobs.count == 300)
+        // By a hand, meanwhile.
+        let lost = try await store.write("hand") { transaction in
+            var next = jobs[7]
+            next.state = .ended(JobEnd(.cancelled, .cancelledByUser))
+            return try transaction.replace(next, atRevision: next.revision)
+        }
+        let told = try await store.write("end") { transaction in
+            try jobs.map { job in
+                try transaction.append(Event(kind: "x", job: job.id, message: "Ended."))
+                return try transaction.end(job.id, underLease: job.leaseToken, as: JobEnd(.succeeded, .stopped))
+            }
+        }
+        #expect(told == jobs.map { $0.id != lost.id })
+        #expect(try await store.read { try $0.job(lost.id) } == lost)
+        let fault = Fault(.unavailable, .hostUnreachable, "The host is away.")
+        let done = try await store.read { try $0.job(jobs[8].id) }
+        #expect(done?.state == .ended(JobEnd(.succeeded, .stopped)))
+        #expect((done?.owner, done?.endedAt, done?.revision) == (nil, clock.wall(), jobs[8].revision + 1))
+        #expect(done?.payload == jobs[8].payload)
+        let events = try await store.read { try $0.events(after: 0, limit: 1000) }
+        #expect(events.map(\.id) == (1...300).map { Int64($0) })
+        #expect(events.map(\.event.job) == jobs.map(\.id))
+        #expect(
+            try await store.write("again") {
+                try $0.end(jobs[8].id, underLease: jobs[8].leaseToken, as: .failed(fault))
+            } == false)
+        try await store.write("enqueue") { _ = try $0.enqueue(Sample.job(301)) }
+        let failed = try await claimOne(store, "a")
+        #expect(
+            try await store.write("fail") { try $0.end(failed.id, underLease: failed.leaseToken, as: .failed(fault)) })
+        #expect(try await store.read { try $0.job(failed.id)?.state } == .ended(.failed(fault)))
     }
 
     @Sendable private static func claimsAreExclusive(_ store: any Database, _: ManualClock) async throws {

@@ -5,8 +5,9 @@ import Synchronization
 
 /// Carries out many writes in one transaction, and so with one commit and one wait for the disk.
 ///
-/// Each body has its own savepoint: one that throws takes back only itself. No caller hears anything, not even a
-/// refusal, before the commit is durable: what a body saw of its neighbours could still be lost until then.
+/// The bodies run in turn, in the hope that all go well. When one throws that has written something, all of it is taken back,
+/// and they run once more with a savepoint each, so that one that throws takes back only itself. No caller hears anything,
+/// not even a refusal, before the commit is durable: what a body saw of its neighbours could still be lost until then.
 final class GroupCommit: Sendable {
     /// What has been committed since the store was opened.
     struct Counts: Hashable, Sendable {
@@ -26,20 +27,23 @@ final class GroupCommit: Sendable {
     struct Ready {
         fileprivate var kept: [Kept] = []
         fileprivate var refused: [(write: PendingWrite, error: any Error)] = []
+        fileprivate var events: [NumberedEvent] = []
+        /// Whether others have something to look for.
+        fileprivate(set) var jobsTouched = false
 
         /// Whether there is anything to commit.
         var isEmpty: Bool { kept.isEmpty }
-        /// Whether others have something to look for.
-        var jobsTouched: Bool { kept.contains(where: \.jobsTouched) }
-        var hasEvents: Bool { kept.contains { !$0.events.isEmpty } }
+
+        fileprivate mutating func add(_ transaction: SQLTransaction) {
+            events += transaction.events
+            jobsTouched = jobsTouched || transaction.jobsTouched
+        }
     }
 
     /// A body that went well and waits for the commit.
     fileprivate struct Kept {
         let label: String
         let tellCaller: @Sendable () -> Void
-        let events: [NumberedEvent]
-        let jobsTouched: Bool
     }
 
     init(
@@ -56,16 +60,12 @@ final class GroupCommit: Sendable {
     /// Runs the bodies of `batch` in one new transaction on `connection`, which is left open when there is anything to commit.
     func run(_ batch: [PendingWrite], on connection: some CommitConnection) throws(TransactionLost) -> Ready {
         do {
-            let now = try connection.begin()
-            var ready = Ready()
-            for write in batch {
-                do {
-                    ready.kept.append(try run(write, on: connection, now))
-                } catch let lost as TransactionLost {
-                    throw lost
-                } catch {
-                    ready.refused.append((write, error))
-                }
+            var ready: Ready
+            if let smooth = try runTogether(batch, on: connection) {
+                ready = smooth
+            } else {
+                connection.rollBack()
+                ready = try runApart(batch, on: connection)
             }
             if ready.isEmpty { connection.rollBack() }
             for one in ready.kept { faults.reachBlocking("before-\(one.label)") }
@@ -74,6 +74,43 @@ final class GroupCommit: Sendable {
             connection.rollBack()
             throw error as? TransactionLost ?? TransactionLost(fault: StoreFault.unforeseen)
         }
+    }
+
+    /// Runs the bodies with nothing between them; nil when what one did has to be taken back.
+    private func runTogether(_ batch: [PendingWrite], on connection: some CommitConnection) throws -> Ready? {
+        let transaction = SQLTransaction(connection.sql, now: try connection.begin(), deferring: true)
+        var ready = Ready()
+        for write in batch {
+            let mark = transaction.beginBody()
+            do {
+                ready.kept.append(Kept(label: write.label, tellCaller: try write.run(transaction)))
+            } catch let lost as TransactionLost {
+                throw lost
+            } catch {
+                if transaction.hasWritten || error is LostRace || error is PrematureEnd { return nil }
+                transaction.takeBack(to: mark)
+                ready.refused.append((write, error))
+            }
+        }
+        do { try transaction.finish() } catch let lost as TransactionLost { throw lost } catch { return nil }
+        ready.add(transaction)
+        return ready
+    }
+
+    /// Runs each body behind a savepoint of its own.
+    private func runApart(_ batch: [PendingWrite], on connection: some CommitConnection) throws -> Ready {
+        let now = try connection.begin()
+        var ready = Ready()
+        for write in batch {
+            do {
+                try run(write, on: connection, now, into: &ready)
+            } catch let lost as TransactionLost {
+                throw lost
+            } catch {
+                ready.refused.append((write, error))
+            }
+        }
+        return ready
     }
 
     /// Tells every caller how its write ended, once the commit is durable.
@@ -87,7 +124,7 @@ final class GroupCommit: Sendable {
         for one in ready.kept { faults.reachBlocking("after-\(one.label)") }
         for one in ready.kept { one.tellCaller() }
         for one in ready.refused { one.write.fail(one.error) }
-        if !ready.isEmpty { onCommit(ready.kept.flatMap(\.events), ready.jobsTouched) }
+        if !ready.isEmpty { onCommit(ready.events, ready.jobsTouched) }
     }
 
     /// Tells every caller of `batch` that it failed, and why.
@@ -97,17 +134,17 @@ final class GroupCommit: Sendable {
 
     /// Runs one body behind a savepoint, again when it lost a race. An error that it throws has left nothing behind.
     private func run(
-        _ write: PendingWrite, on connection: some CommitConnection, _ now: Timestamp
-    ) throws -> Kept {
+        _ write: PendingWrite, on connection: some CommitConnection, _ now: Timestamp, into ready: inout Ready
+    ) throws {
         for _ in 1...Self.attemptsMax {
             let transaction = SQLTransaction(connection.sql, now: now)
             try connection.savepoint()
             do {
                 let tellCaller = try write.run(transaction)
                 try connection.release()
-                return Kept(
-                    label: write.label, tellCaller: tellCaller, events: transaction.events,
-                    jobsTouched: transaction.jobsTouched)
+                ready.kept.append(Kept(label: write.label, tellCaller: tellCaller))
+                ready.add(transaction)
+                return
             } catch let lost as TransactionLost {
                 throw lost
             } catch {

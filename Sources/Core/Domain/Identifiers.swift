@@ -75,6 +75,9 @@ package struct ImageID: Identifier {
 package struct JobID: Identifier {
     package let rawValue: String
     package init(trusted rawValue: String) { self.rawValue = rawValue }
+
+    /// A fresh identifier. Jobs are many and short-lived: those that are written together are found together.
+    package init(from ids: any IDSource) { self.init(trusted: ids.orderedUUID()) }
 }
 
 /// Names one command to an agent. Sending it again with the same id never runs it twice.
@@ -93,4 +96,10 @@ package struct PoolID: Identifier {
 package protocol IDSource: Sendable {
     /// A new random UUID, lower-case, in canonical form.
     func uuid() -> String
+    /// The same, and mostly greater than those before: nothing may depend on that but speed.
+    func orderedUUID() -> String
+}
+
+extension IDSource {
+    package func orderedUUID() -> String { uuid() }
 }

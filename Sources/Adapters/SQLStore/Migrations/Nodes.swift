@@ -52,5 +52,15 @@ extension Migration {
             "CREATE INDEX errand_created ON errand (created_at)",
             // Found at every beat, so that they are looked for among the few that run.
             "CREATE INDEX job_running ON job (owner) WHERE state = 'running'",
+            // In the order in which jobs are taken up, so that any number of them can wait for the same moment.
+            "DROP INDEX job_due",
+            "CREATE INDEX job_due ON job (next_attempt_at, created_at, id) WHERE state = 'waiting'",
+            """
+            CREATE INDEX job_due_operation ON job (next_attempt_at, created_at, id)
+            WHERE state = 'waiting' AND kind >= 'operation.' AND kind < 'operation/'
+            """,
+            // By a column that changes with the end alone, so that taking a job up leaves the index as it is.
+            "DROP INDEX job_unfinished",
+            "CREATE UNIQUE INDEX job_unfinished ON job (unique_key) WHERE ended_at IS NULL",
         ])
 }

@@ -133,7 +133,6 @@ final class PostgresConnection {
     }
 
     private func send(_ statement: Statement) throws(PostgresError) -> [Step] {
-        let text = Self.numbered(statement.sql)
         var steps: [Step] = []
         let name: String
         if let known = prepared[statement.sql] {
@@ -143,12 +142,10 @@ final class PostgresConnection {
             let new = Prepared(name: "s\(lastName)")
             prepared[statement.sql] = new
             name = new.name
-            steps.append(.preparation(sql: statement.sql, new))
-            guard PQsendPrepare(handle, name, text, 0, nil) == 1 else { throw PostgresError(connection: handle) }
+            steps.append(try prepare(statement.sql, as: new))
         } else {
             name = ""
-            steps.append(.preparation(sql: statement.sql, Prepared(name: "")))
-            guard PQsendPrepare(handle, "", text, 0, nil) == 1 else { throw PostgresError(connection: handle) }
+            steps.append(try prepare(statement.sql, as: Prepared(name: name)))
         }
         let isSent = withCStrings(statement.arguments) { pointers in
             PQsendQueryPrepared(handle, name, Int32(statement.arguments.count), pointers, nil, nil, 0)
@@ -157,18 +154,22 @@ final class PostgresConnection {
         return steps + [.execution(sql: statement.sql)]
     }
 
+    private func prepare(_ sql: String, as new: Prepared) throws(PostgresError) -> Step {
+        guard PQsendPrepare(handle, new.name, Self.numbered(sql), 0, nil) == 1 else {
+            throw PostgresError(connection: handle)
+        }
+        return .preparation(sql: sql, new)
+    }
+
     /// `?` as PostgreSQL counts it: `$1`, `$2` … No statement of the store has one in a literal.
     static func numbered(_ sql: String) -> String {
         var result = ""
         result.reserveCapacity(sql.utf8.count + 16)
         var number = 0
-        for character in sql {
-            guard character == "?" else {
-                result.append(character)
-                continue
-            }
+        for part in sql.utf8.split(separator: UInt8(ascii: "?"), omittingEmptySubsequences: false) {
+            if number > 0 { result += "$\(number)" }
+            result += Substring(part)
             number += 1
-            result += "$\(number)"
         }
         return result
     }
@@ -286,7 +287,8 @@ private func withCStrings<Result>(
             continue
         }
         offsets.append(bytes.count)
-        bytes.append(contentsOf: text.utf8.lazy.map { CChar(bitPattern: $0) })
+        var copied = text
+        copied.withUTF8 { $0.withMemoryRebound(to: CChar.self) { bytes.append(contentsOf: $0) } }
         bytes.append(0)
     }
     return bytes.withUnsafeBufferPointer { buffer in

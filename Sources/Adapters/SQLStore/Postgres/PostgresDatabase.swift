@@ -21,8 +21,8 @@ package final class PostgresDatabase: ControlPlane.Database {
     private let tag: String
     private let patience: Duration
 
-    /// How many writes share a commit at most.
-    private static let batchMax = 256
+    /// How many writes share a commit at most: those that end what was leased together, and as many others.
+    private static let batchMax = 1024
     private static let retryPause: UInt32 = 100_000  // microseconds
 
     /// Opens the database at `url`, whose form is libpq's, and brings its schema up to date.

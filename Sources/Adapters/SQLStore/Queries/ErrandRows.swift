@@ -4,13 +4,13 @@ import Domain
 /// Rows of `errand`.
 extension SQLTransaction: ErrandTable {
     func leave(_ errand: Errand) throws {
-        try sql.execute(
+        try records.execute(
             SQLText.insert(into: "errand", ["id", "node", "host", "request", "created_at"]), .text(errand.id),
             .text(errand.node), SQLValue(errand.host), .text(errand.request), SQLValue(now))
     }
 
     func hasErrands(for node: String) throws -> Bool {
-        try !sql.query("SELECT id FROM errand WHERE node = ? AND taken_at IS NULL LIMIT 1", .text(node)).isEmpty
+        try !records.query("SELECT id FROM errand WHERE node = ? AND taken_at IS NULL LIMIT 1", .text(node)).isEmpty
     }
 
     func waitingErrands() throws -> [WaitingErrands] {
@@ -27,7 +27,7 @@ extension SQLTransaction: ErrandTable {
     }
 
     func takeErrands(for node: String, limit: Int) throws -> [Errand] {
-        let taken = try sql.query(
+        let taken = try records.query(
             """
             UPDATE errand SET taken_at = ? WHERE taken_at IS NULL AND id IN
                 (SELECT id FROM errand WHERE node = ? AND taken_at IS NULL ORDER BY created_at, id LIMIT ?)
@@ -42,16 +42,16 @@ extension SQLTransaction: ErrandTable {
     }
 
     func answerErrand(_ id: String, with answer: String) throws {
-        try sql.execute("UPDATE errand SET answer = ? WHERE id = ?", .text(answer), .text(id))
+        try records.execute("UPDATE errand SET answer = ? WHERE id = ?", .text(answer), .text(id))
     }
 
     func errandAnswer(_ id: String) throws -> String? {
-        try sql.query("SELECT id, answer FROM errand WHERE id = ?", .text(id)).first
+        try records.query("SELECT id, answer FROM errand WHERE id = ?", .text(id)).first
             .flatMap { try RowReader("errand", $0).optionalText("answer") }
     }
 
     func withdrawErrand(_ id: String) throws -> ErrandEnd {
-        let removed = try sql.query("DELETE FROM errand WHERE id = ? RETURNING id, answer, taken_at", .text(id))
+        let removed = try records.query("DELETE FROM errand WHERE id = ? RETURNING id, answer, taken_at", .text(id))
         guard let row = removed.first else { return .unanswered }
         let read = RowReader("errand", row)
         if let answer = try read.optionalText("answer") { return .answered(answer) }
@@ -59,6 +59,6 @@ extension SQLTransaction: ErrandTable {
     }
 
     func removeErrands(before time: Timestamp) throws {
-        try sql.execute("DELETE FROM errand WHERE created_at < ?", SQLValue(time))
+        try records.execute("DELETE FROM errand WHERE created_at < ?", SQLValue(time))
     }
 }

@@ -5,27 +5,42 @@ import Domain
 ///
 /// An id is taken from a counter row, which the transaction holds until it commits: so ids rise in commit order also
 /// where several writers append, and no id is missing or used twice.
-extension SQLTransaction: EventLog {
-    func append(_ event: Event) throws {
-        let counted = try sql.query("UPDATE counter SET value = value + 1 WHERE name = 'event' RETURNING name, value")
+enum EventRows {
+    /// Writes `events` in their order, and returns them with their ids.
+    static func write(_ events: [Event], at now: Timestamp, on sql: any SQLConnection) throws -> [NumberedEvent] {
+        let counted = try sql.query(
+            "UPDATE counter SET value = value + ? WHERE name = 'event' RETURNING name, value", SQLValue(events.count))
         guard let row = counted.first else {
             throw Fault(
                 .bug, .internalError, "The database has lost its count of events.",
                 hint: "It was changed by something other than Roost: restore it from a backup.")
         }
-        let id = try RowReader("counter", key: "name", row).integer("value")
-        try sql.perform(
-            """
-            INSERT INTO event (id, recorded_at, kind, vm, host, job, epoch, message, principal)
-            VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
-            """,
-            [
-                SQLValue(id), SQLValue(now), SQLValue(event.kind), SQLValue(event.vm), SQLValue(event.host),
-                SQLValue(event.job), SQLValue(event.epoch?.rawValue), SQLValue(event.message),
-                SQLValue(event.principal),
-            ])
-        noteEvent(NumberedEvent(id: id, at: now, event: event))
+        let last = try RowReader("counter", key: "name", row).integer("value")
+        let first = last - Int64(events.count) + 1
+        let numbered = zip(first..., events).map { NumberedEvent(id: $0, at: now, event: $1) }
+        for part in SQLText.parts(of: numbered) { try sql.perform(insert(part.count), part.flatMap(values)) }
+        return numbered
     }
+
+    private static func insert(_ count: Int) -> String {
+        """
+        INSERT INTO event (id, recorded_at, kind, vm, host, job, epoch, message, principal)
+        VALUES \(SQLText.rows(count, "(?, ?, ?, ?, ?, ?, ?, ?, ?)"))
+        """
+    }
+
+    private static func values(_ numbered: NumberedEvent) -> [SQLValue] {
+        let event = numbered.event
+        return [
+            SQLValue(numbered.id), SQLValue(numbered.at), SQLValue(event.kind), SQLValue(event.vm),
+            SQLValue(event.host), SQLValue(event.job), SQLValue(event.epoch?.rawValue), SQLValue(event.message),
+            SQLValue(event.principal),
+        ]
+    }
+}
+
+extension SQLTransaction: EventLog {
+    func append(_ event: Event) throws { try tell(event) }
 
     func events(after id: Int64, limit: Int) throws -> [NumberedEvent] {
         try sql.query(

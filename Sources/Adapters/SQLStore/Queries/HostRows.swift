@@ -57,29 +57,29 @@ enum HostRows {
 
 extension SQLTransaction: HostTable {
     func host(_ id: HostID) throws -> Host? {
-        try sql.query("\(HostRows.select) WHERE id = ?", SQLValue(id)).first.map(HostRows.record)
+        try records.query("\(HostRows.select) WHERE id = ?", SQLValue(id)).first.map(HostRows.record)
     }
 
     func host(named name: String) throws -> Host? {
-        try sql.query("\(HostRows.select) WHERE name = ? AND deleted_at IS NULL", SQLValue(name)).first
+        try records.query("\(HostRows.select) WHERE name = ? AND deleted_at IS NULL", SQLValue(name)).first
             .map(HostRows.record)
     }
 
-    func hosts(_ query: ListQuery) throws -> ListPage<Host> { try HostRows.list.page(query, on: sql) }
+    func hosts(_ query: ListQuery) throws -> ListPage<Host> { try HostRows.list.page(query, on: records) }
 
     func allHosts() throws -> [Host] {
-        try sql.query("\(HostRows.select) WHERE deleted_at IS NULL ORDER BY name, id").map(HostRows.record)
+        try records.query("\(HostRows.select) WHERE deleted_at IS NULL ORDER BY name, id").map(HostRows.record)
     }
 
     func insert(_ host: Host) throws {
         let values = HostRows.fixedValues(host) + (try HostRows.changingValues(host, updatedAt: host.updatedAt))
-        guard try sql.execute(HostRows.insert, values) == 1 else { throw Fault.nameTaken("host", host.name) }
+        guard try records.execute(HostRows.insert, values) == 1 else { throw Fault.nameTaken("host", host.name) }
     }
 
     func replace(_ next: Host, atRevision revision: Int) throws -> Host {
         let arguments = try HostRows.changingValues(next, updatedAt: now) + [SQLValue(next.id), SQLValue(revision)]
         do {
-            guard try sql.execute(HostRows.update, arguments) == 1 else { throw LostRace() }
+            guard try records.execute(HostRows.update, arguments) == 1 else { throw LostRace() }
         } catch is UniqueViolation {
             throw Fault.nameTaken("host", next.name)
         }
@@ -90,7 +90,7 @@ extension SQLTransaction: HostTable {
     }
 
     func allocated(on host: HostID) throws -> Allocation {
-        let rows = try sql.query(
+        let rows = try records.query(
             """
             SELECT CAST(COALESCE(SUM(cpus), 0) AS BIGINT) AS cpus, CAST(COALESCE(SUM(memory), 0) AS BIGINT) AS memory
             FROM vm WHERE placement_host = ? OR destination_host = ?

@@ -39,24 +39,24 @@ enum ImageRows {
 
 extension SQLTransaction: ImageTable {
     func image(_ id: ImageID) throws -> Image? {
-        try sql.query("\(ImageRows.select) WHERE id = ?", SQLValue(id)).first.map(ImageRows.record)
+        try records.query("\(ImageRows.select) WHERE id = ?", SQLValue(id)).first.map(ImageRows.record)
     }
 
     func image(named name: String) throws -> Image? {
-        try sql.query("\(ImageRows.select) WHERE name = ?", SQLValue(name)).first.map(ImageRows.record)
+        try records.query("\(ImageRows.select) WHERE name = ?", SQLValue(name)).first.map(ImageRows.record)
     }
 
-    func images(_ query: ListQuery) throws -> ListPage<Image> { try ImageRows.list.page(query, on: sql) }
+    func images(_ query: ListQuery) throws -> ListPage<Image> { try ImageRows.list.page(query, on: records) }
 
     func insert(_ image: Image) throws {
         let values = ImageRows.fixedValues(image) + (try ImageRows.changingValues(image, updatedAt: image.updatedAt))
-        guard try sql.execute(ImageRows.insert, values) == 1 else { throw Fault.nameTaken("image", image.name) }
+        guard try records.execute(ImageRows.insert, values) == 1 else { throw Fault.nameTaken("image", image.name) }
     }
 
     func replace(_ next: Image, atRevision revision: Int) throws -> Image {
         let arguments = try ImageRows.changingValues(next, updatedAt: now) + [SQLValue(next.id), SQLValue(revision)]
         do {
-            guard try sql.execute(ImageRows.update, arguments) == 1 else { throw LostRace() }
+            guard try records.execute(ImageRows.update, arguments) == 1 else { throw LostRace() }
         } catch is UniqueViolation {
             throw Fault.nameTaken("image", next.name)
         }
@@ -67,6 +67,6 @@ extension SQLTransaction: ImageTable {
     }
 
     func remove(_ image: ImageID) throws {
-        try sql.execute("DELETE FROM image WHERE id = ?", SQLValue(image))
+        try records.execute("DELETE FROM image WHERE id = ?", SQLValue(image))
     }
 }

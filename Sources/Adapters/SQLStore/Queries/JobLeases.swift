@@ -4,20 +4,38 @@ import Domain
 /// The job engine's part of `JobTable`: who works on what, and which steps are done.
 extension SQLTransaction {
     func claimDueJobs(owner: String, limit: Int) throws -> [Job] {
-        // The outer state matters: where claimers run at once, both may choose a row, and the later one looks again.
-        let claimed = try sql.query(
-            """
-            UPDATE job SET state = 'running', owner = ?, lease_token = lease_token + 1, attempts = attempts + 1,
-                revision = revision + 1, updated_at = ?
-            WHERE state = 'waiting' AND id IN
-                (SELECT id FROM job WHERE state = 'waiting' AND next_attempt_at <= ? AND \(Self.isMine)
-                ORDER BY next_attempt_at, created_at, id LIMIT ?)
-            RETURNING \(JobRows.columns)
-            """, .text(owner), SQLValue(now), SQLValue(now), .text(owner), SQLValue(limit))
-        return try claimed.map(JobRows.record).sorted {
-            ($0.nextAttemptAt, $0.createdAt, $0.id) < ($1.nextAttemptAt, $1.createdAt, $1.id)
+        // Operations first: whoever waits for one does not wait behind the leftovers of a host that came back.
+        var due = try dueJobs(owner, limit, where: Self.isOperation)
+        if due.count < limit { due += try dueJobs(owner, limit - due.count, where: "NOT (\(Self.isOperation))") }
+        for (part, places) in SQLText.groups(of: due) {
+            let rest = Array(repeating: SQLValue.null, count: places - part.count)
+            let claimed = try records.execute(
+                """
+                UPDATE job SET state = 'running', owner = ?, lease_token = lease_token + 1, attempts = attempts + 1,
+                    revision = revision + 1, updated_at = ?
+                WHERE id IN (\(SQLText.places(places))) AND state = 'waiting'
+                """, [.text(owner), SQLValue(now)] + part.map { SQLValue($0.id) } + rest)
+            guard claimed == part.count else { throw LostRace() }
         }
+        return due.map { $0.claimed(by: owner, at: now) }
     }
+
+    /// Waiting jobs whose time has come, earliest first.
+    private func dueJobs(_ owner: String, _ limit: Int, where condition: String) throws -> [Job] {
+        // The number stands in the statement, so that it is planned for as few rows as it yields; there are few numbers, so
+        // that it can be kept prepared.
+        var size = 1
+        while size < limit { size *= 2 }
+        return try sql.query(
+            """
+            \(JobRows.select) WHERE state = 'waiting' AND \(condition) AND next_attempt_at <= ? AND \(Self.isMine)
+            ORDER BY next_attempt_at, created_at, id LIMIT \(size)
+            """, SQLValue(now), .text(owner)
+        ).prefix(limit).map(JobRows.record)
+    }
+
+    /// As the index of due operations has it.
+    private static let isOperation = "kind >= 'operation.' AND kind < 'operation/'"
 
     func nextDueTime(for owner: String) throws -> Timestamp? {
         let rows = try sql.query(
@@ -30,7 +48,7 @@ extension SQLTransaction {
 
     /// Holds for a job whose host has no session with another node.
     private static let isMine =
-        "NOT EXISTS (SELECT 1 FROM host WHERE host.id = job.host AND host.node IS NOT NULL AND host.node <> ?)"
+        "host NOT IN (SELECT id FROM host WHERE node IS NOT NULL AND node <> ?)"
 
     func retryParkedOperations() throws {
         let retried = try sql.execute(
@@ -57,7 +75,7 @@ extension SQLTransaction {
         let woken = try sql.execute(
             """
             UPDATE job SET next_attempt_at = ?, revision = revision + 1, updated_at = ?
-            WHERE unique_key >= 'maintain/' AND unique_key < 'maintain0' AND state <> 'ended'
+            WHERE unique_key >= 'maintain/' AND unique_key < 'maintain0' AND ended_at IS NULL
                 AND state = 'waiting' AND next_attempt_at > ?
             """, SQLValue(now), SQLValue(now), SQLValue(now))
         if woken > 0 { noteJobs() }
@@ -65,7 +83,7 @@ extension SQLTransaction {
 
     func openDrain(of host: HostID) throws -> Job? {
         try sql.query(
-            "\(JobRows.select) WHERE unique_key = ? AND state <> 'ended'", SQLValue("maintain/\(host)")
+            "\(JobRows.select) WHERE unique_key = ? AND ended_at IS NULL", SQLValue("maintain/\(host)")
         ).first.map(JobRows.record)
     }
 
@@ -99,5 +117,19 @@ extension SQLTransaction {
             ON CONFLICT (job, name) DO UPDATE SET output = excluded.output, recorded_at = excluded.recorded_at
             """, SQLValue(job), SQLValue(step), SQLValue(job), SQLValue(output), SQLValue(now))
         return true
+    }
+}
+
+extension Job {
+    /// This job, as the row of it is once `owner` has leased it.
+    fileprivate func claimed(by owner: String, at now: Timestamp) -> Job {
+        var next = self
+        next.state = .running
+        next.owner = owner
+        next.leaseToken += 1
+        next.attempts += 1
+        next.revision += 1
+        next.updatedAt = now
+        return next
     }
 }

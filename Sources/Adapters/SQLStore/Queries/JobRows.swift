@@ -15,7 +15,7 @@ enum JobRows {
     static let columns = (fixed + changing).joined(separator: ", ")
     static let select = "SELECT \(columns) FROM job"
     static let insert =
-        SQLText.insert(into: "job", fixed + changing) + " ON CONFLICT (unique_key) WHERE state <> 'ended' DO NOTHING"
+        SQLText.insert(into: "job", fixed + changing) + " ON CONFLICT (unique_key) WHERE ended_at IS NULL DO NOTHING"
     static let update = SQLText.update("job", changing)
 
     static let list = ListSQL<Job>(
@@ -141,7 +141,7 @@ extension SQLTransaction: JobTable {
             return job
         }
         let others = try sql.query(
-            "\(JobRows.select) WHERE unique_key = ? AND state <> 'ended'", SQLValue(job.uniqueKey))
+            "\(JobRows.select) WHERE unique_key = ? AND ended_at IS NULL", SQLValue(job.uniqueKey))
         // None: it ended in between.
         guard let other = others.first else { throw LostRace() }
         return try JobRows.record(other)
@@ -165,6 +165,10 @@ extension SQLTransaction: JobTable {
         guard let row = written.first else { return nil }
         noteJobs()
         return try JobRows.record(row)
+    }
+
+    func end(_ job: JobID, underLease token: Int64, as end: JobEnd) throws -> Bool {
+        try self.end(LeasedEnd(job: job, token: token, end: end))
     }
 
     func removeJobs(_ verdict: JobEnd.Verdict, before time: Timestamp, limit: Int) throws -> Int {

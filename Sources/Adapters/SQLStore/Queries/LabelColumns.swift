@@ -75,7 +75,7 @@ extension SQLTransaction {
     func neighbours(concerning labels: Labels, _ rules: PlacementRules) throws -> [Neighbour] {
         guard let condition = NeighbourRows.condition(labels, rules) else { return [] }
         return try NeighbourRows.hosts.flatMap { host in
-            try sql.query(
+            try records.query(
                 "\(NeighbourRows.select(host)) AND \(condition.sql) ORDER BY created_at, id", condition.arguments
             ).map(NeighbourRows.record)
         }

@@ -4,7 +4,7 @@ import Domain
 /// Rows of `request`.
 extension SQLTransaction: RequestMemory {
     func rememberedRequest(key: String) throws -> RememberedRequest? {
-        let rows = try sql.query(
+        let rows = try records.query(
             "SELECT request_key, digest, resource FROM request WHERE request_key = ?", SQLValue(key))
         return try rows.first.map { row in
             let read = RowReader("request", key: "request_key", row)
@@ -15,7 +15,7 @@ extension SQLTransaction: RequestMemory {
 
     /// Another request with the key came first: `LostRace`, so that the body runs again and finds it.
     func remember(_ request: RememberedRequest) throws {
-        let stored = try sql.execute(
+        let stored = try records.execute(
             """
             INSERT INTO request (request_key, digest, resource, recorded_at) VALUES (?, ?, ?, ?)
             ON CONFLICT (request_key) DO NOTHING
@@ -24,7 +24,7 @@ extension SQLTransaction: RequestMemory {
     }
 
     func forgetRequests(before time: Timestamp, limit: Int) throws -> Int {
-        try sql.execute(
+        try records.execute(
             """
             DELETE FROM request WHERE request_key IN
                 (SELECT request_key FROM request WHERE recorded_at < ? ORDER BY recorded_at LIMIT ?)

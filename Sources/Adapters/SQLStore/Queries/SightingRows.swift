@@ -6,12 +6,12 @@ extension SQLTransaction {
     static let selectSighting = "SELECT vm, host, epoch, state, seen_at FROM sighting"
 
     func setSightings(_ sightings: [Sighting], on host: HostID) throws {
-        try sql.execute("DELETE FROM sighting WHERE host = ?", SQLValue(host))
+        try records.execute("DELETE FROM sighting WHERE host = ?", SQLValue(host))
         for sighting in sightings { try put(sighting) }
     }
 
     func put(_ sighting: Sighting) throws {
-        try sql.execute(
+        try records.execute(
             """
             INSERT INTO sighting (vm, host, epoch, state, seen_at) VALUES (?, ?, ?, ?, ?)
             ON CONFLICT (vm, host) DO UPDATE SET
@@ -22,15 +22,15 @@ extension SQLTransaction {
     }
 
     func removeSighting(of vm: VMID, on host: HostID) throws {
-        try sql.execute("DELETE FROM sighting WHERE vm = ? AND host = ?", SQLValue(vm), SQLValue(host))
+        try records.execute("DELETE FROM sighting WHERE vm = ? AND host = ?", SQLValue(vm), SQLValue(host))
     }
 
     func sightings(of vm: VMID) throws -> [Sighting] {
-        try sql.query("\(Self.selectSighting) WHERE vm = ? ORDER BY host", SQLValue(vm)).map(Self.sighting)
+        try records.query("\(Self.selectSighting) WHERE vm = ? ORDER BY host", SQLValue(vm)).map(Self.sighting)
     }
 
     func sightings(on host: HostID) throws -> [Sighting] {
-        try sql.query("\(Self.selectSighting) WHERE host = ? ORDER BY vm", SQLValue(host)).map(Self.sighting)
+        try records.query("\(Self.selectSighting) WHERE host = ? ORDER BY vm", SQLValue(host)).map(Self.sighting)
     }
 
     static func sighting(_ row: SQLRow) throws -> Sighting {

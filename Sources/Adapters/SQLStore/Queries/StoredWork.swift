@@ -32,6 +32,9 @@ struct StoredWork {
         guard kind.isKnown else {
             return .failure(Obstacle(reason: "This release of Roost does not know jobs of the kind '\(name)'."))
         }
+        if let payload = JSONText.decode(JobPayload.self, from: text), (1...newest).contains(payload.version) {
+            return .success(payload.atCurrentVersion)
+        }
         guard let version = JSONText.decode(Header.self, from: text)?.version, version >= 1 else {
             return .failure(Obstacle(reason: "What the job is to do cannot be read: its payload is damaged."))
         }
@@ -42,10 +45,7 @@ struct StoredWork {
                         "A newer release of Roost wrote the job: its payload has version \(version), and this release "
                         + "reads versions up to \(newest)."))
         }
-        guard let payload = JSONText.decode(JobPayload.self, from: text) else {
-            return .failure(
-                Obstacle(reason: "What the job is to do cannot be read, though its payload has version \(version)."))
-        }
-        return .success(payload.atCurrentVersion)
+        return .failure(
+            Obstacle(reason: "What the job is to do cannot be read, though its payload has version \(version)."))
     }
 }

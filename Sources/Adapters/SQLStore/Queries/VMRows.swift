@@ -140,39 +140,39 @@ enum VMRows {
 
 extension SQLTransaction: VMTable {
     func vm(_ id: VMID) throws -> VM? {
-        try sql.query("\(VMRows.select) WHERE id = ?", SQLValue(id)).first.map(VMRows.record)
+        try records.query("\(VMRows.select) WHERE id = ?", SQLValue(id)).first.map(VMRows.record)
     }
 
     func vm(named name: String) throws -> VM? {
-        try sql.query("\(VMRows.select) WHERE name = ? AND \(VMRows.ownsName)", SQLValue(name)).first
+        try records.query("\(VMRows.select) WHERE name = ? AND \(VMRows.ownsName)", SQLValue(name)).first
             .map(VMRows.record)
     }
 
     func destroyedVMs(named name: String, limit: Int) throws -> [VM] {
-        try sql.query(
+        try records.query(
             "\(VMRows.select) WHERE name = ? AND state IN ('destroyed', 'expunging') ORDER BY created_at, id LIMIT ?",
             SQLValue(name), SQLValue(limit)
         ).map(VMRows.record)
     }
 
     func destroyedVMs(keptUntil time: Timestamp, limit: Int) throws -> [VM] {
-        try sql.query(
+        try records.query(
             "\(VMRows.select) WHERE state = 'destroyed' AND expunge_at <= ? ORDER BY expunge_at, id LIMIT ?",
             SQLValue(time), SQLValue(limit)
         ).map(VMRows.record)
     }
 
-    func vms(_ query: ListQuery) throws -> ListPage<VM> { try VMRows.list.page(query, on: sql) }
+    func vms(_ query: ListQuery) throws -> ListPage<VM> { try VMRows.list.page(query, on: records) }
 
     func vms(placedOn host: HostID) throws -> [VM] {
-        try sql.query(
+        try records.query(
             "\(VMRows.select) WHERE placement_host = ? OR destination_host = ? ORDER BY created_at, id", SQLValue(host),
             SQLValue(host)
         ).map(VMRows.record)
     }
 
     func vms(madeFrom image: ImageID, limit: Int) throws -> [VM] {
-        try sql.query(
+        try records.query(
             "\(VMRows.select) WHERE image = ? AND state <> 'expunging' ORDER BY created_at, id LIMIT ?",
             SQLValue(image), SQLValue(limit)
         ).map(VMRows.record)
@@ -180,7 +180,7 @@ extension SQLTransaction: VMTable {
 
     func insert(_ vm: VM) throws {
         let values = VMRows.fixedValues(vm) + VMRows.changingValues(vm, updatedAt: vm.updatedAt)
-        guard try sql.execute(VMRows.insert, values) == 1 else { throw Fault.nameTaken("VM", vm.name) }
+        guard try records.execute(VMRows.insert, values) == 1 else { throw Fault.nameTaken("VM", vm.name) }
     }
 
     func update(_ next: VM, where condition: VMCondition) throws -> VM? {
@@ -192,7 +192,7 @@ extension SQLTransaction: VMTable {
             arguments += [SQLValue(placement.host), SQLValue(placement.epoch)]
         }
         do {
-            guard try sql.execute(statement, arguments) == 1 else { return nil }
+            guard try records.execute(statement, arguments) == 1 else { return nil }
         } catch is UniqueViolation {
             throw Fault.nameTaken("VM", next.name)
         }
@@ -203,7 +203,7 @@ extension SQLTransaction: VMTable {
     }
 
     func remove(_ vm: VMID, atRevision revision: Int) throws {
-        let removed = try sql.execute(
+        let removed = try records.execute(
             "DELETE FROM vm WHERE id = ? AND revision = ?", SQLValue(vm), SQLValue(revision))
         guard removed == 1 else { throw LostRace() }
     }

@@ -1,18 +1,22 @@
 package import Domain
 import Logging
-import Synchronization
 
 /// Runs operations and GC jobs: takes due ones up under a lease, runs their workflow, and puts off what cannot be done now.
 ///
 /// Commits wake it; a periodic sweep finds what no wake-up announced, so that a lost one strands nothing.
 package final class JobEngine: Sendable {
     private let context: Context
-    private let running = Mutex(0)
-    private let turns: MoveTurns
+    private let workflows: any WorkflowTable
+    private let places: JobPlaces
 
-    package init(_ context: Context) {
+    /// How many jobs are leased at once: as many as one statement ends.
+    private static let claimMax = 512
+
+    /// - Parameter workflows: what it does for each job; nil for what Roost does.
+    package init(_ context: Context, workflows: (any WorkflowTable)? = nil) {
         self.context = context
-        turns = MoveTurns(limit: context.settings.concurrentDrainMoves)
+        self.workflows = workflows ?? Workflows(context)
+        places = JobPlaces(context.settings.concurrentJobs)
     }
 
     /// Takes over what nodes left under lease that are gone, and looks again at operations that another release could not
@@ -25,34 +29,43 @@ package final class JobEngine: Sendable {
             return try tx.takeOverStrandedLeases()
         }
         await withDiscardingTaskGroup { group in
+            // Whether there was more to lease than was leased.
+            var isBehind = false
             while !Task.isCancelled {
                 let ticket = context.feed.ticket(.jobs)
-                let (claimed, next) = await claim(as: context.node.id)
+                let free = places.free(atMost: Self.claimMax)
+                let (claimed, next) = await claim(free, withoutLooking: isBehind)
                 for job in claimed { group.addTask { await self.work(on: job) } }
+                isBehind = free > 0 && claimed.count == free
                 if claimed.isEmpty { await context.feed.wait(past: ticket, atMost: next, context.time) }
             }
         }
     }
 
-    /// Leases what is due; if nothing is, says how long until something may be.
-    private func claim(as owner: String) async -> ([Job], Duration) {
-        let free = context.settings.concurrentJobs - running.withLock { $0 }
+    /// Leases at most `limit` jobs that are due; if nothing is, says how long until something may be.
+    ///
+    /// It reads first, because a write is a commit, unless there is something in all likelihood.
+    private func claim(_ limit: Int, withoutLooking: Bool) async -> ([Job], Duration) {
+        let owner = context.node.id
         let sweep = context.settings.sweepInterval
-        guard free > 0 else { return ([], sweep) }
+        guard limit > 0 else { return ([], sweep) }
         do {
-            let due = try await context.database.read { tx in
-                try (tx.recovery().observing == nil ? tx.nextDueTime(for: owner) : nil, tx.now)
-            }
-            guard let time = due.0 else { return ([], sweep) }
-            guard time <= due.1 else {
-                return ([], min(sweep, .milliseconds(time.milliseconds - due.1.milliseconds)))
+            if !withoutLooking {
+                let due = try await context.database.read { tx in
+                    try (tx.recovery().observing == nil ? tx.nextDueTime(for: owner) : nil, tx.now)
+                }
+                guard let time = due.0 else { return ([], sweep) }
+                guard time <= due.1 else {
+                    return ([], min(sweep, .milliseconds(time.milliseconds - due.1.milliseconds)))
+                }
             }
             let claimed = try await context.database.write("job.claim") { tx in
                 // Nothing is done on the word of an older copy before that was accepted.
-                try tx.recovery().observing == nil ? tx.claimDueJobs(owner: owner, limit: free) : []
+                try tx.recovery().observing == nil ? tx.claimDueJobs(owner: owner, limit: limit) : []
             }
-            running.withLock { $0 += claimed.count }
-            return (claimed, sweep)
+            places.take(claimed.count)
+            // There was nothing after all: when there will be is found out next.
+            return (claimed, claimed.isEmpty ? .zero : sweep)
         } catch {
             context.logger.error("cannot take up jobs", metadata: ["error": "\(error)"])
             return ([], sweep)
@@ -62,7 +75,7 @@ package final class JobEngine: Sendable {
     private func work(on job: Job) async {
         context.logger.debug("job taken up", metadata: job.metadata(["attempt": "\(job.attempts)"]))
         do {
-            switch try await workflow(for: job).attempt(job) {
+            switch try await workflows.workflow(for: job).attempt(job) {
             case .ended:
                 await context.sessions.acknowledge(job.command, on: job.host)
                 if let peer = job.peer { await context.sessions.acknowledge(job.arrivalCommand, on: peer) }
@@ -77,32 +90,8 @@ package final class JobEngine: Sendable {
             let fault = error as? Fault ?? Fault(.bug, .internalError, "The attempt broke off by an internal error.")
             await giveBack(job, Unfinished(job, fault, .answer))
         }
-        running.withLock { $0 -= 1 }
-        // A place is free: what was due and found none is looked for again.
-        context.feed.committed(jobsTouched: true)
-    }
-
-    private func workflow(for job: Job) -> any Workflow {
-        guard job.unreadable == nil else { return UnreadableJob() }
-        return switch job.kind {
-        case .startOperation: StartOperation(context: context)
-        case .stopOperation: StopOperation(context: context)
-        case .pauseOperation: ControlOperation(context: context, control: .pause)
-        case .resumeOperation: ControlOperation(context: context, control: .resume)
-        case .resetOperation: ControlOperation(context: context, control: .reset)
-        case .rebootOperation: ControlOperation(context: context, control: .reboot)
-        case .migrateOperation: MigrateOperation(context: context, turns: turns)
-        case .destroyOperation: DestroyOperation(context: context)
-        case .recoverOperation: RecoverOperation(context: context)
-        case .expungeOperation: ExpungeOperation(context: context)
-        case .maintainOperation: MaintainOperation(context: context)
-        case .stopVM: StopVMJob(context: context)
-        case .destroyVM: DestroyVMJob(context: context)
-        case .adoptVM: AdoptVMJob(context: context)
-        case .deleteVolume: DeleteVolumeJob(context: context)
-        case .releasePlacement: ReleasePlacementJob(context: context)
-        case .unknownOperation, .unknownGC: UnreadableJob()
-        }
+        // What was due and found no place is looked for again, and so is what waits for the turn that a move has left.
+        if places.giveBack() || job.payload.drain != nil { context.feed.committed(jobsTouched: true) }
     }
 
     /// Puts the job off, however long the store refuses: nobody else would find a job that keeps its lease. A node that

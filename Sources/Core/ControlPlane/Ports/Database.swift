@@ -116,6 +116,10 @@ package protocol JobTable {
     func replace(_ next: Job, atRevision revision: Int) throws -> Job
     /// Writes `next` if the job still runs under lease `token`; nil if the lease is lost.
     func replace(_ next: Job, underLease token: Int64) throws -> Job?
+    /// Ends a job that still runs under lease `token`; false if the lease is lost. Nothing else of the row is written.
+    ///
+    /// True may turn out to be premature: then nothing of the body is kept, and it runs again.
+    func end(_ job: JobID, underLease token: Int64, as end: JobEnd) throws -> Bool
     /// Leases up to `limit` waiting jobs whose time has come, earliest first, to `owner`: running, with a new token and
     /// one attempt more. Jobs of a host whose session another node holds are that node's.
     func claimDueJobs(owner: String, limit: Int) throws -> [Job]

@@ -36,10 +36,10 @@ extension Transaction {
     }
 
     /// Ends a job as its worker. Throws `LeaseLost` if the lease is lost, so that nothing of the transaction is kept.
-    func end(_ job: Job, underLease token: Int64, as end: JobEnd) throws {
-        guard let stored = try replace(job.ended(end, at: now), underLease: token) else { throw LeaseLost() }
+    package func end(_ job: Job, underLease token: Int64, as end: JobEnd) throws {
+        guard try self.end(job.id, underLease: token, as: end) else { throw LeaseLost() }
         try wakeDrains(after: job)
-        try announceEnd(of: stored, end)
+        try announceEnd(of: job, end)
     }
 
     /// Leaves a stop or destroy to a GC job. One that waits for the same already takes on the stronger wish.

@@ -1,7 +1,7 @@
-import Domain
+package import Domain
 
 /// What one attempt at a job came to.
-enum Attempt: Sendable {
+package enum Attempt: Sendable {
     /// The job's end is written, with the state that it belongs to.
     case ended
     /// What follows is written: the job's end or its next attempt. It sends no command of its own.
@@ -11,7 +11,7 @@ enum Attempt: Sendable {
     /// Trying again cannot help: the job is parked.
     case stuck(reason: String)
 
-    enum Wait: Sendable {
+    package enum Wait: Sendable {
         /// The host cannot be asked: its next session wakes the job. The command keeps its id.
         case host
         /// The command's end is not known: it is asked for again, under the same id.
@@ -23,8 +23,13 @@ enum Attempt: Sendable {
 
 /// Work that the engine runs. An attempt may be cut short anywhere and is repeated then, so every step is idempotent, and
 /// everything written is conditional on the lease.
-protocol Workflow: Sendable {
+package protocol Workflow: Sendable {
     func attempt(_ job: Job) async throws -> Attempt
+}
+
+/// What is done for each job.
+package protocol WorkflowTable: Sendable {
+    func workflow(for job: Job) -> any Workflow
 }
 
 extension Context {

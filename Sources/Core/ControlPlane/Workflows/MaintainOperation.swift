@@ -69,6 +69,7 @@ extension Transaction {
         let departed = before.departed + before.guests.count { guest in !placed.contains { $0.id == guest.vm } }
         guard !placed.isEmpty else {
             drain.payload.drained = DrainProgress(departed: departed)
+            if try replace(drain, underLease: round.job.leaseToken) == nil { throw LeaseLost() }
             return try end(drain, underLease: round.job.leaseToken, as: JobEnd(.succeeded, .drained))
         }
         let known = try placed.map { vm in
