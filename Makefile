@@ -30,7 +30,7 @@ format: ## formats the Swift sources
 
 lint: ## checks the form of Swift sources and scripts
 	swift format lint --strict --parallel --recursive Package.swift Sources Tests Benchmarks
-	@if command -v shellcheck >/dev/null; then shellcheck -x Bench/bench Bench/guest Bench/guest-init Bench/host-init \
+	@if command -v shellcheck >/dev/null; then shellcheck -x Bench/bench Bench/postgres Bench/guest Bench/guest-init Bench/host-init \
 		Bench/spawn Bench/wire-init Bench/lib/*.sh scripts/*; else echo 'lint: no shellcheck, scripts not checked'; fi
 
 proto: ## generates the agent protocol's code from its .proto

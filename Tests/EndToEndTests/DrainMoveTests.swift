@@ -71,10 +71,13 @@ extension EndToEnd {
             for guest in guests { try await bench.console(of: guest.name, says: "tick 1") }
             for guest in guests { try await bench("virsh", "h1", "migrate-setspeed", guest.id, "1") }
             let drain = try await startDrain(bench)
-            try await until("two of them move", limit: 30) {
+            try await until("two of them move", limit: 30) { [guests] in
                 let moves = try await bench.roost("operation", "list", "--host", "h1", "-o", "json")
                     .json(Page<OperationResource>.self).items
-                return moves.count { $0.kind == "migrate" && ($0.transfer?.bytesProcessed ?? 0) > 0 } == 2
+                return moves.count { move in
+                    move.kind == "migrate" && (move.transfer?.bytesProcessed ?? 0) > 0
+                        && guests.contains { $0.id == move.vm }
+                } == 2
             }
             try await bench("server", "kill")
             try await bench.startServer()
