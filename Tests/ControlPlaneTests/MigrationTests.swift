@@ -53,6 +53,69 @@ import Testing
         }
     }
 
+    @Test(arguments: [false, true])
+    func `a guest whose arrival its source told nobody of goes on by the server's word, and a paused one stays paused`(
+        isPaused: Bool
+    ) async throws {
+        try await rigWithEngine { rig in
+            if isPaused { _ = try await ended(try await rig.vms.control("v", .pause, by: caller), rig) }
+            rig.hosts.decideArrivals(.untold)
+            let end = try await ended(try await rig.vms.migrate("v", MigrateRequest(), by: caller), rig)
+            #expect(end.outcome == .migrated)
+            #expect(try await rig.vm().state == (isPaused ? .paused(destination) : .running(destination)))
+            #expect(rig.hosts.log.filter { $0.contains("complete") } == ["B complete-migration 2"])
+        }
+    }
+
+    @Test func `a guest that goes on at the source, because libvirt did not hear of its arrival, goes on nowhere else`()
+        async throws
+    {
+        try await rigWithEngine { rig in
+            rig.hosts.decideArrivals(.unheard)
+            let end = try await ended(try await rig.vms.migrate("v", MigrateRequest(), by: caller), rig)
+            #expect(end.outcome == .failed)
+            #expect(try await rig.vm().state == .running(source))
+            #expect(!rig.hosts.log.contains { $0.contains("complete") })
+            #expect(rig.hosts.host(rigHostB).domains.isEmpty)
+        }
+    }
+
+    @Test func `a guest that waits at a destination that is lost goes on once that answers`() async throws {
+        try await rigWithEngine { rig in
+            rig.hosts.decideArrivals(.untold)
+            rig.hosts.decideFate { command in
+                guard case .completeMigration = command else { return .deliver }
+                try? await rig.cut(rigHostB)
+                return .loseCommand
+            }
+            let move = try await rig.vms.migrate("v", MigrateRequest(), by: caller)
+            let lost = try await eventually("it waits for the destination") {
+                let vm = try await rig.vm()
+                return vm.state.waiting != nil && vm.state.waitingHost == rigHostB ? vm : nil
+            }
+            #expect(lost.state.label == .migrating)
+            #expect(rig.hosts.host(rigHostB).paused[lost.id] == Epoch(2))
+            rig.hosts.decideFate { _ in .deliver }
+            try await rig.connect(rigHostB)
+            #expect(try await ended(move, rig).outcome == .migrated)
+            #expect(try await rig.vm().state == .running(destination))
+            #expect(rig.hosts.host(rigHostB).paused[lost.id] == nil)
+        }
+    }
+
+    @Test func `a guest that ended while it waited at the destination is gone`() async throws {
+        try await rigWithEngine { rig in
+            rig.hosts.decideArrivals(.untold)
+            rig.hosts.decideFate { command in
+                if case .completeMigration = command { rig.hosts.change(rigHostB) { $0.domains = [:] } }
+                return .deliver
+            }
+            let move = try await rig.vms.migrate("v", MigrateRequest(), by: caller)
+            #expect(try await ended(move, rig).outcome == .failed)
+            #expect(try await rig.vm().state == .stopped(.foundGone))
+        }
+    }
+
     @Test func `both ends are held while it moves, and nothing else may be done with the VM`() async throws {
         try await rigWithEngine { rig in
             rig.gates.close("migrate.before-command")

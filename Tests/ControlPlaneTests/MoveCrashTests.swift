@@ -6,7 +6,7 @@ import Testing
 @Suite struct MoveCrashTests {
     private let caller = Rig.operatorCaller
 
-    enum Way: CaseIterable { case arrives, fails, cold }
+    enum Way: CaseIterable { case arrives, arrivesUntold, arrivesUnheard, fails, cold }
 
     @Test(arguments: Way.allCases, [false, true])
     func `a server that dies at any commit of a move settles it after a restart`(
@@ -33,6 +33,8 @@ import Testing
             try await rig.connect(rigHostB)
             _ = try await rig.runningVM()
         }
+        if way == .arrivesUntold { rig.hosts.decideArrivals(.untold) }
+        if way == .arrivesUnheard { rig.hosts.decideArrivals(.unheard) }
         if way == .fails {
             rig.hosts.decideFate { command in
                 guard case .migrate = command else { return .deliver }
@@ -64,6 +66,7 @@ import Testing
         let homes = [rigHostA, rigHostB].filter { rig.hosts.host($0).domains[vm.id] != nil }
         #expect(homes == [vm.state.placement?.host], "\(way), commit \(commit)")
         #expect(rig.hosts.host(homes[0]).domains[vm.id] == vm.state.placement?.epoch, "\(way), commit \(commit)")
+        #expect(rig.hosts.host(homes[0]).paused[vm.id] == nil, "\(way), commit \(commit)")
         #expect(rig.hosts.log.filter { $0 == "A migrate 1" }.count <= 1, "\(way), commit \(commit)")
         #expect(rig.hosts.log.filter { $0 == "B start 2" }.count <= 1, "\(way), commit \(commit)")
         _ = try await eventually("what the other host held is released after a death at commit \(commit)") {

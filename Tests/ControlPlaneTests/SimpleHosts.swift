@@ -61,6 +61,17 @@ final class SimpleHosts: HostSessions {
         var log: [String] = []
         var fate: @Sendable (HostCommand) async -> Fate = { _ in .deliver }
         var afterHoldings: @Sendable (inout Host) -> Void = { _ in }
+        var arrival = Arrival.told
+    }
+
+    /// What comes of a guest's arrival, which halts it until somebody says that it may go on.
+    enum Arrival: CaseIterable {
+        /// The source's agent says so.
+        case told
+        /// The source's agent says so, and nobody hears it.
+        case untold
+        /// The source's libvirt hears nothing of it, and lets the guest go on where it was.
+        case unheard
     }
 
     private let state = Mutex(State())
@@ -87,6 +98,8 @@ final class SimpleHosts: HostSessions {
             state.hosts[id] = host
         }
     }
+
+    func decideArrivals(_ arrival: Arrival) { state.withLock { $0.arrival = arrival } }
 
     func decideFate(_ fate: @escaping @Sendable (HostCommand) async -> Fate) { state.withLock { $0.fate = fate } }
 
@@ -222,7 +235,7 @@ final class SimpleHosts: HostSessions {
             let outcome: CommandOutcome
             if case .migrate(let migrate) = command {
                 var destination = state.hosts[migrate.destination] ?? Host()
-                outcome = Self.move(migrate, from: &record, to: &destination)
+                outcome = Self.move(migrate, from: &record, to: &destination, state.arrival)
                 state.hosts[migrate.destination] = destination
             } else {
                 outcome = Self.run(command, on: &record)
@@ -234,7 +247,7 @@ final class SimpleHosts: HostSessions {
     }
 
     private static func move(
-        _ command: MigrateVMCommand, from source: inout Host, to destination: inout Host
+        _ command: MigrateVMCommand, from source: inout Host, to destination: inout Host, _ arrival: Arrival
     ) -> CommandOutcome {
         let vm = command.vm
         guard source.domains[vm] == command.epoch else {
@@ -245,11 +258,13 @@ final class SimpleHosts: HostSessions {
         }
         destination.awaited[vm] = nil
         destination.domains[vm] = command.arrivalEpoch
-        if source.paused[vm] == command.epoch { destination.paused[vm] = command.arrivalEpoch }
+        destination.paused[vm] = command.arrivalEpoch
+        if arrival == .unheard { return .failed(Fault(.unavailable, .commandFailed, "The connection ended.")) }
+        if arrival == .told, source.paused[vm] != command.epoch { destination.paused[vm] = nil }
         source.domains[vm] = nil
         source.paused[vm] = nil
         source.closed[vm] = max(source.closed[vm] ?? .none, command.epoch)
-        return .done(CommandResult(effect: .migrated, sequence: source.sequence))
+        return .done(CommandResult(effect: arrival == .told ? .landed : .migrated, sequence: source.sequence))
     }
 
     private static func run(_ command: HostCommand, on host: inout Host) -> CommandOutcome {
@@ -288,6 +303,12 @@ final class SimpleHosts: HostSessions {
             host.highest[vm] = adopt.grantedEpoch
             host.closed[vm] = max(host.closed[vm] ?? .none, epoch)
             return done(.adopted)
+        case .completeMigration(let complete):
+            guard found != nil else {
+                return .rejected(Fault(.conflict, .domainNotFound, "There is no domain."))
+            }
+            if complete.resumes { host.paused[vm] = nil }
+            return done(complete.resumes ? .resumed : .paused)
         case .migrate, .cancelMigration:
             return .rejected(Fault(.conflict, .domainNotFound, "No move is under way."))
         case .stop(let stop):
@@ -298,6 +319,7 @@ final class SimpleHosts: HostSessions {
                     ? done(.notFound) : .rejected(Fault(.conflict, .domainNotFound, "There is no domain."))
             }
             host.domains[vm] = nil
+            host.paused[vm] = nil
             return done(.stopped)
         case .control(let command):
             guard found != nil else {
@@ -343,7 +365,7 @@ extension SimpleHosts.State {
             if destroy.removesDisk { disks[pool]?.remove(destroy.vm) }
         case .prepareMigration(let prepare):
             if prepare.copiesStorage { disks[pool, default: []].insert(prepare.vm) }
-        case .stop, .control, .migrate, .cancelMigration, .adopt, .release: break
+        case .stop, .control, .migrate, .cancelMigration, .completeMigration, .adopt, .release: break
         }
     }
 }

@@ -246,6 +246,44 @@ extension EndToEnd {
             try await bench.roost("vm", "delete", "orphan", "--expunge")
         }
 
+        /// libvirt lets the guest go on at the source then, whatever the destination is about to do with its copy.
+        @Test(arguments: ["agent", "libvirtd"])
+        func `the source does not hear that its guest has arrived: the guest runs on, at one place`(dies: String)
+            async throws
+        {
+            let bench = try await EndToEnd.bench()
+            let name = "unheard-\(dies)"
+            let vm = try await bench.runningVM(name, on: "h1")
+            try await bench.console(of: name, says: "tick 1")
+            let move = try await slowMove(of: vm, bench)
+            try await bench("libvirtd", "h2", "freeze")
+            try await bench("virsh", "h1", "migrate-setspeed", vm.id, "1000")
+            // QEMU has handed everything over, and the source's libvirt asks the destination's to finish the move.
+            let status = "\(bench.directory)/h1/run/libvirt/qemu/\(name)-\(vm.id.prefix(8)).xml"
+            try await until("the source waits for the last answer", limit: 30) {
+                try String(contentsOfFile: status, encoding: .utf8).contains("phase='perform3_done'")
+            }
+            try await bench(dies, "h1", "kill")
+            if dies == "agent" {
+                try await until("libvirt lets the guest go on at the source", limit: 30) {
+                    try await bench("virsh", "h1", "domstate", vm.id).out.contains("running")
+                }
+            }
+            try await bench("libvirtd", "h2", "thaw")
+            try await until("the copy has arrived", limit: 30) {
+                try await bench("virsh", "h2", "domstate", vm.id, "--reason").out.contains("(user)")
+            }
+            if dies == "agent" { try await bench.startAgent("h1") } else { try await bench("libvirtd", "h1", "start") }
+            try await until("the move has ended", limit: 90) { try await operation(move, bench).isEnded }
+            let settled = try await bench.vm(name, becomes: "running", limit: 30)
+            #expect(settled.host == vm.host)
+            #expect(try await homes(of: vm, bench) == ["h1"])
+            let log = try TickLog(of: vm, on: "h1", bench)
+            let before = try log.latest.last ?? 0
+            try await until("it counts on", limit: 20) { try log.latest.last.map { $0 > before } ?? false }
+            try await bench.roost("vm", "delete", name, "--expunge")
+        }
+
         @Test func `a paused guest moves paused, and one that may be down is stopped and started there`() async throws {
             let bench = try await EndToEnd.bench()
             let vm = try await bench.runningVM("slow", on: "h1")

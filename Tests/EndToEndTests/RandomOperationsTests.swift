@@ -143,8 +143,11 @@ extension EndToEnd {
             return lines.joined(separator: "\n")
         }
 
+        /// The ids of VMs, operations and jobs, and the names of domains.
         private static func ids(in text: String) -> [String] {
-            text.matches(of: #/[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}/#).map { String($0.output) }
+            text.matches(of: #/\b[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\b|\bv\d+-[0-9a-f]{8}\b/#).map {
+                String($0.output.0)
+            }
         }
     }
 }

@@ -32,6 +32,9 @@ import Testing
                     vm: testVM, epoch: Epoch(7), destination: someHost, arrivalEpoch: Epoch(8), landing: $0,
                     options: options))
         }
+        commands += [true, false].map {
+            .completeMigration(CompleteMigrationCommand(vm: testVM, epoch: Epoch(7), resumes: $0))
+        }
         commands.append(.cancelMigration(CancelMigrationCommand(vm: testVM, epoch: Epoch(7))))
         commands.append(.adopt(AdoptVMCommand(vm: testVM, epoch: Epoch(7), grantedEpoch: Epoch(9))))
         commands.append(.release(ReleaseVMCommand(vm: testVM, epoch: Epoch(7))))

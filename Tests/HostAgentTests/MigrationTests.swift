@@ -29,6 +29,10 @@ import Testing
                 options: options))
     }
 
+    private func complete(_ epoch: Epoch, resumes: Bool = true) -> HostCommand {
+        .completeMigration(CompleteMigrationCommand(vm: someVM, epoch: epoch, resumes: resumes))
+    }
+
     private func end(_ epoch: Epoch) -> HostCommand { stop(.force, epoch, ignoreNotFound: true) }
 
     // MARK: At the destination
@@ -94,13 +98,101 @@ import Testing
         #expect(host.mark() == EpochMark(highest: Epoch(2), closed: Epoch(2)))
     }
 
+    @Test(arguments: [LandingWord.resume, .stayPaused])
+    func `a guest that arrives goes on by its source's word, if it ran there`(word: LandingWord) async throws {
+        let agent = host.agent()
+        _ = try await agent.execute(prepare(Epoch(2)), id: commandID(1))
+        let land = try #require(host.with { $0.land })
+        // Not before it has arrived.
+        #expect(await land(word) == false)
+        host.show(Epoch(2), .paused)
+        #expect(await land(word))
+        #expect(host.with { $0.controlled } == (word == .resume ? [.resume] : []))
+    }
+
+    @Test func `a word that comes after the server's lets nobody go on who was paused since`() async throws {
+        let agent = host.agent()
+        _ = try await agent.execute(prepare(Epoch(2)), id: commandID(1))
+        let land = try #require(host.with { $0.land })
+        host.show(Epoch(2), .paused)
+        #expect(try await agent.execute(complete(Epoch(2)), id: commandID(2)).effect == .resumed)
+        // Said again, it changes nothing.
+        #expect(try await agent.execute(complete(Epoch(2)), id: commandID(3)).effect == .resumed)
+        host.show(Epoch(2), .paused)
+        #expect(await land(.resume) == false)
+        #expect(host.with { $0.controlled } == [.resume])
+    }
+
+    @Test func `only the guest of the epoch goes on, and one that was paused stays so`() async throws {
+        let agent = host.agent()
+        #expect(try await agent.execute(complete(Epoch(2)), id: commandID(1)).rejection == .domainNotFound)
+        host.show(Epoch(3), .paused)
+        #expect(try await agent.execute(complete(Epoch(2)), id: commandID(2)).rejection == .staleEpoch)
+        host.show(nil)
+        #expect(try await agent.execute(complete(Epoch(2)), id: commandID(3)).rejection == .epochConflict)
+        host.show(Epoch(2), .moving)
+        #expect(try await agent.execute(complete(Epoch(2)), id: commandID(4)).failure != nil)
+        host.show(Epoch(2), .paused)
+        #expect(try await agent.execute(complete(Epoch(2), resumes: false), id: commandID(5)).effect == .paused)
+        #expect(host.with { $0.controlled }.isEmpty)
+    }
+
+    @Test(arguments: AgentLife.Moment.allCases)
+    func `an agent that dies while it lets a guest go on does so when it is asked again`(
+        moment: AgentLife.Moment
+    ) async throws {
+        host.show(Epoch(2), .paused)
+        let life = AgentLife(.deathIn("libvirt.control", moment))
+        _ = try? await host.agent(life).execute(complete(Epoch(2)), id: commandID(1))
+        #expect(life.isDead)
+        #expect(try await host.agent().execute(complete(Epoch(2)), id: commandID(1)).effect == .resumed)
+        #expect(host.with { $0.domains[someVM]?.state } == .running)
+    }
+
     // MARK: At the source
+
+    @Test func `a guest that was paused is told of as paused`() async throws {
+        host.show(Epoch(1), .paused)
+        #expect(try await host.agent().execute(migrate(Epoch(1)), id: commandID(1)).effect == .landed)
+        #expect(host.with { $0.told } == [.stayPaused])
+    }
+
+    @Test func `a guest that left, and whose destination was not told, is left to the server`() async throws {
+        host.show(Epoch(1))
+        host.with { $0.isHeard = false }
+        #expect(try await host.agent().execute(migrate(Epoch(1)), id: commandID(1)).effect == .migrated)
+    }
+
+    @Test func `the destination hears nothing of a guest that did not leave`() async throws {
+        host.show(Epoch(1))
+        host.with { $0.moves = [.fails("connection closed")] }
+        #expect(try await host.agent().execute(migrate(Epoch(1)), id: commandID(1)).failure != nil)
+        #expect(host.with { $0.told }.isEmpty)
+    }
+
+    @Test(arguments: [false, true])
+    func `a guest that libvirt has left halted after its move goes on here`(isRestarted: Bool) async throws {
+        host.show(Epoch(1))
+        if isRestarted {
+            let life = AgentLife(.deathIn("libvirt.migrate", .before))
+            _ = try? await host.agent(life).execute(migrate(Epoch(1)), id: commandID(1))
+            host.show(Epoch(1), .moving)
+        } else {
+            host.with { state in
+                state.moves = [.fails("connection closed")]
+                state.domains[someVM]?.state = .moving
+            }
+        }
+        #expect(try await host.agent().execute(migrate(Epoch(1)), id: commandID(1)).failure != nil)
+        #expect(host.with { $0.domains[someVM]?.state } == .running)
+    }
 
     @Test func `a guest that has left cannot come up here again`() async throws {
         host.show(Epoch(1))
         let agent = host.agent()
         let outcome = try await agent.execute(migrate(Epoch(1)), id: commandID(1))
-        #expect(outcome.effect == .migrated)
+        #expect(outcome.effect == .landed)
+        #expect(host.with { $0.told } == [.resume])
         let moved = host.with { $0.moved }
         #expect(moved.map(\.arrivalEpoch) == [Epoch(2)])
         #expect(moved.map(\.landing) == [landing()])
@@ -165,9 +257,9 @@ import Testing
             let isTurned = await eventually { host.with { $0.postCopies } > 0 }
             #expect(isTurned)
             host.with { $0.isMoveHeld = false }
-            #expect(try await move.effect == .migrated)
-            #expect(host.with { $0.movesCancelled } == 0)
+            #expect(try await move.effect == .landed)
             #expect(host.with { $0.postCopies } == 1)
+            #expect(host.with { $0.moved }.map(\.turnsToPostCopy) == [true])
         } else {
             #expect(try await move.failure != nil)
             #expect(host.with { $0.movesCancelled } == 1)

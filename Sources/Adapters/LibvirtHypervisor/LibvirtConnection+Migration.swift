@@ -26,15 +26,18 @@ extension LibvirtConnection {
             let failed =
                 virDomainMigrateToURI3(
                     domain, "qemu+unix:///system?socket=\(migration.sockets.libvirt)", parameters.list,
-                    UInt32(parameters.count), Self.flags(migration.options)) != 0
+                    UInt32(parameters.count), Self.flags(migration)) != 0
             if failed { throw self.lastErrorOfActive(domain) }
         }
     }
 
-    private static func flags(_ options: MigrationOptions) -> UInt32 {
+    private static func flags(_ migration: DomainMigration) -> UInt32 {
+        let options = migration.options
         var flags = VIR_MIGRATE_LIVE.rawValue | VIR_MIGRATE_PEER2PEER.rawValue
         if options.autoConverges { flags |= VIR_MIGRATE_AUTO_CONVERGE.rawValue }
-        if options.allowsPostCopy { flags |= VIR_MIGRATE_POSTCOPY.rawValue }
+        // libvirt lets the guest go on here when what the destination says of its arrival is lost, although it has begun to
+        // go on there. From a turn to post-copy it does not come back.
+        flags |= migration.turnsToPostCopy ? VIR_MIGRATE_POSTCOPY.rawValue : VIR_MIGRATE_PAUSED.rawValue
         if options.copiesStorage {
             // The base image is at the destination already; only what the guest wrote over it is copied.
             flags |= VIR_MIGRATE_NON_SHARED_INC.rawValue

@@ -40,7 +40,9 @@ package final class MigrationTunnel: MigrationChannel {
 
     // MARK: At the destination
 
-    package func open(for vm: VMID, _ epoch: Epoch, from source: HostID) async throws(Fault) -> MigrationDoor {
+    package func open(
+        for vm: VMID, _ epoch: Epoch, from source: HostID, land: @escaping @Sendable (LandingWord) async -> Bool
+    ) async throws(Fault) -> MigrationDoor {
         let sockets = try await begin(vm, epoch)
         do {
             let passage = Passage(epoch: epoch, directory: directory(of: vm))
@@ -56,7 +58,7 @@ package final class MigrationTunnel: MigrationChannel {
                         passage.add(channel)
                         let pipeline = channel.pipeline.syncOperations
                         try pipeline.addHandler(credentials.serverHandler())
-                        try pipeline.addHandler(DoorHandler(targets: targets, passage: passage))
+                        try pipeline.addHandler(DoorHandler(targets: targets, passage: passage, land: land))
                     }
                 }
                 .childTunnelOptions()
@@ -69,6 +71,8 @@ package final class MigrationTunnel: MigrationChannel {
             throw fault("A way in for the guest cannot be opened", error)
         }
     }
+
+    package func isOpen(_ vm: VMID, _ epoch: Epoch) -> Bool { passages.withLock { $0[vm]?.epoch == epoch } }
 
     // MARK: At the source
 
@@ -131,6 +135,39 @@ package final class MigrationTunnel: MigrationChannel {
             .flatMap { far in far.writeAndFlush(ByteBuffer(bytes: [way.rawValue])) }
     }
 
+    package func tell(
+        _ word: LandingWord, to destination: HostID, of vm: VMID, at landing: MigrationLanding
+    ) async -> Bool {
+        guard let passage = passages.withLock({ $0[vm] }) else { return false }
+        do {
+            let credentials = try PeerCredentials(try known(), expecting: destination, logger: logger)
+            let answer = group.any().makePromise(of: Bool.self)
+            let channel = try await ClientBootstrap(group: answer.futureResult.eventLoop)
+                .connectTimeout(.seconds(10))
+                .channelInitializer { channel in
+                    channel.eventLoop.makeCompletedFuture {
+                        passage.add(channel)
+                        let pipeline = channel.pipeline.syncOperations
+                        try pipeline.addHandler(credentials.clientHandler())
+                        try pipeline.addHandler(AnswerHandler(answer))
+                    }
+                }
+                .tunnelOptions()
+                .connect(host: landing.address, port: landing.port)
+                .flatMapErrorThrowing { error in
+                    answer.fail(error)
+                    throw error
+                }.get()
+            let limit = channel.eventLoop.scheduleTask(in: .seconds(10)) { channel.close(promise: nil) }
+            defer { limit.cancel() }
+            try await channel.writeAndFlush(ByteBuffer(bytes: [Way.word.rawValue, word.rawValue])).get()
+            return try await answer.futureResult.get()
+        } catch {
+            logger.warning("the other host was not told of its guest", metadata: ["vm": "\(vm)", "error": "\(error)"])
+            return false
+        }
+    }
+
     // MARK: Both
 
     package func close(_ vm: VMID, upTo epoch: Epoch) async {
@@ -171,6 +208,8 @@ enum Way: UInt8, Hashable, Sendable {
     case libvirt = 0x4C
     case memory = 0x4D
     case disks = 0x44
+    /// To the agent itself: a `LandingWord` follows, and one byte comes back.
+    case word = 0x57
 }
 
 struct TunnelFailure: Error, CustomStringConvertible {

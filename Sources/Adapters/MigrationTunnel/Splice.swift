@@ -1,3 +1,4 @@
+import HostAgent
 import NIOCore
 import NIOPosix
 
@@ -63,23 +64,45 @@ final class DoorHandler: ChannelInboundHandler {
 
     private let targets: [Way: String]
     private let passage: Passage
+    private let land: @Sendable (LandingWord) async -> Bool
     private var splice: Splice?
+    private var awaitsWord = false
 
-    init(targets: [Way: String], passage: Passage) {
+    init(targets: [Way: String], passage: Passage, land: @escaping @Sendable (LandingWord) async -> Bool) {
         self.targets = targets
         self.passage = passage
+        self.land = land
     }
 
     func channelRead(context: ChannelHandlerContext, data: NIOAny) {
         if splice != nil { return context.fireChannelRead(data) }
         var buffer = unwrapInboundIn(data)
-        guard let byte = buffer.readInteger(as: UInt8.self), let way = Way(rawValue: byte), let path = targets[way]
-        else { return context.close(promise: nil) }
+        if awaitsWord { return hear(&buffer, context) }
+        guard let way = buffer.readInteger(as: UInt8.self).flatMap({ Way(rawValue: $0) }) else {
+            return context.close(promise: nil)
+        }
+        if way == .word {
+            awaitsWord = true
+            return hear(&buffer, context)
+        }
+        guard let path = targets[way] else { return context.close(promise: nil) }
         let splice = Splice(context.channel)
         self.splice = splice
         do { try context.pipeline.syncOperations.addHandler(splice) } catch { return context.close(promise: nil) }
         if buffer.readableBytes > 0 { context.fireChannelRead(wrapInboundOut(buffer)) }
         open(path, for: splice, context)
+    }
+
+    private func hear(_ buffer: inout ByteBuffer, _ context: ChannelHandlerContext) {
+        guard let byte = buffer.readInteger(as: UInt8.self) else { return }
+        guard let word = LandingWord(rawValue: byte) else { return context.close(promise: nil) }
+        let (channel, land) = (context.channel, land)
+        // What has been said is carried out, also when the connection ends meanwhile.
+        Task {
+            let goesOn = await land(word)
+            try? await channel.writeAndFlush(ByteBuffer(bytes: [goesOn ? 1 : 0]))
+            try? await channel.close()
+        }
     }
 
     private func open(_ path: String, for splice: Splice, _ context: ChannelHandlerContext) {
@@ -100,4 +123,28 @@ final class DoorHandler: ChannelInboundHandler {
     }
 
     func errorCaught(context: ChannelHandlerContext, error: any Error) { context.close(promise: nil) }
+}
+
+/// Reads the one byte with which a word is answered. A connection that ends without it has not answered.
+final class AnswerHandler: ChannelInboundHandler {
+    typealias InboundIn = ByteBuffer
+
+    private let answer: EventLoopPromise<Bool>
+
+    init(_ answer: EventLoopPromise<Bool>) { self.answer = answer }
+
+    func channelRead(context: ChannelHandlerContext, data: NIOAny) {
+        answer.succeed(unwrapInboundIn(data).readableBytesView.first == 1)
+        context.close(promise: nil)
+    }
+
+    func channelInactive(context: ChannelHandlerContext) {
+        answer.fail(TunnelFailure("the connection ended before the answer"))
+        context.fireChannelInactive()
+    }
+
+    func errorCaught(context: ChannelHandlerContext, error: any Error) {
+        answer.fail(error)
+        context.close(promise: nil)
+    }
 }

@@ -14,6 +14,7 @@ extension WireCommand {
         case .adopt(let adopt): kind = .adopt(WireAdoptVMCommand(adopt))
         case .release(let release): kind = .release(WireReleaseVMCommand(release))
         case .cancelMigration(let cancel): kind = .cancelMigration(WireCancelMigrationCommand(cancel))
+        case .completeMigration(let complete): kind = .completeMigration(WireCompleteMigrationCommand(complete))
         }
     }
 }
@@ -30,6 +31,8 @@ extension HostCommand {
         case .adopt(let adopt): self = .adopt(try AdoptVMCommand(reading: adopt))
         case .release(let release): self = .release(try ReleaseVMCommand(reading: release))
         case .cancelMigration(let cancel): self = .cancelMigration(try CancelMigrationCommand(reading: cancel))
+        case .completeMigration(let complete):
+            self = .completeMigration(try CompleteMigrationCommand(reading: complete))
         case nil: throw UnreadableMessage("a command of an unknown kind")
         }
     }

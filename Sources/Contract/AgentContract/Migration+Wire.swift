@@ -62,6 +62,22 @@ extension CancelMigrationCommand {
     }
 }
 
+extension WireCompleteMigrationCommand {
+    init(_ command: CompleteMigrationCommand) {
+        self.init()
+        vm = command.vm.rawValue
+        epoch = command.epoch.rawValue
+        resumes = command.resumes
+    }
+}
+
+extension CompleteMigrationCommand {
+    init(reading wire: WireCompleteMigrationCommand) throws(UnreadableMessage) {
+        self.init(
+            vm: try readID(wire.vm, "the command's VM"), epoch: try readEpoch(wire.epoch), resumes: wire.resumes)
+    }
+}
+
 extension WireAdoptVMCommand {
     init(_ command: AdoptVMCommand) {
         self.init()

@@ -37,6 +37,7 @@ extension WireResult {
             case .rebooted: .rebooted
             case .prepared: .prepared
             case .migrated: .migrated
+            case .landed: .landed
             case .cancelling: .cancelling
             case .adopted: .adopted
             case .released: .released
@@ -60,6 +61,7 @@ extension CommandResult {
         case .rebooted: effect = .rebooted
         case .prepared: effect = .prepared
         case .migrated: effect = .migrated
+        case .landed: effect = .landed
         case .cancelling: effect = .cancelling
         case .adopted: effect = .adopted
         case .released: effect = .released

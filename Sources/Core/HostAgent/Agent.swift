@@ -61,7 +61,7 @@ package final class Agent: AgentInbox {
             hypervisor: hypervisor, storage: storage, channel: channel, journal: journal, ledger: ledger, time: time,
             faults: faults, nextSequence: { sequence.next() }, isOvertaken: { claims.isOvertaken($0) },
             isEndAwaited: { claims.isEndAwaited($0, $1) }, reboots: { [reboots] in reboots.count(of: $0) },
-            isMoveCancelled: { claims.isMoveCancelled($0, $1) },
+            isMoveCancelled: { claims.isMoveCancelled($0, $1) }, queues: queues,
             reportProgress: { outlet.yield(.migrationProgress($0, $1, $2)) }, logger: logger)
     }
 

@@ -69,7 +69,9 @@ final class CommandClaims: Sendable {
         state.withLock { state in
             (state.present[vm] ?? []).contains { other in
                 switch other {
-                case .start, .control, .prepareMigration, .migrate, .cancelMigration, .adopt, .release: false
+                case .start, .control, .prepareMigration, .migrate, .cancelMigration, .completeMigration, .adopt,
+                    .release:
+                    false
                 case .stop(let other): other.epoch == epoch && isStronger(other.mode)
                 case .destroy(let other): other.epoch == epoch
                 }

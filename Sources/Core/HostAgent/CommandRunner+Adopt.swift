@@ -12,7 +12,7 @@ extension CommandRunner {
             return .rejected(EpochGuard.stale(vm, command.epoch, "a domain of epoch \(found) runs here"))
         case .unreadable: return .rejected(unreadable(vm))
         case .absent:
-            return .rejected(Fault(.conflict, .domainNotFound, "There is no domain of VM \(vm) on this host."))
+            return .rejected(.noDomain(vm))
         case .match: break
         }
         let mark = try ledger.mark(of: vm)

@@ -22,6 +22,8 @@ struct CommandRunner: Sendable {
     let reboots: @Sendable (VMID) -> Int
     /// Whether the move of the VM's epoch is to be broken off.
     let isMoveCancelled: @Sendable (VMID, Epoch) -> Bool
+    /// The way to the VM for what comes from another agent, and not as a command.
+    let queues: VMQueues
     let reportProgress: @Sendable (VMID, Epoch, MigrationProgress) -> Void
     let logger: Logger
 
@@ -61,6 +63,7 @@ struct CommandRunner: Sendable {
             case .migrate(let migrate): outcome = try await self.run(migrate, run)
             case .adopt(let adopt): outcome = try await self.run(adopt, run)
             case .release(let release): outcome = try await self.run(release, run)
+            case .completeMigration(let complete): outcome = try await self.run(complete, run)
             case .cancelMigration: return .rejected(.noMove)
             }
         } catch let error as CancellationError {
@@ -195,8 +198,7 @@ struct CommandRunner: Sendable {
             // The domain was there when the command began.
             if run.isResumed { return run.done(.stopped) }
             guard stop.ignoreNotFound else {
-                return .rejected(
-                    Fault(.conflict, .domainNotFound, "There is no domain of VM \(stop.vm) on this host."))
+                return .rejected(.noDomain(stop.vm))
             }
             return run.done(.notFound)
         case .match: break
@@ -372,9 +374,10 @@ struct CommandRunner: Sendable {
         case (.migrate, .match), (.migrate, .absent):
             if try await isMoving(begun.vm) { return nil }
             outcome = .failed(.cutShort)
-        case (.adopt, .match):
+        case (.adopt, .match), (.completeMigration, .match):
             outcome = .failed(
                 Fault(.unavailable, .commandFailed, "The agent was restarted before the command took effect."))
+        case (.completeMigration, .absent): outcome = .failed(.noDomain(begun.vm))
         // The domain may have the new epoch, which is not known here.
         case (.adopt, .absent): return nil
         // The domain may still be on its way up, and what a destroy left is not known.

@@ -104,8 +104,12 @@ struct RoostAgent: AsyncParsableCommand {
         let connection = ServerConnection(
             servers: servers, files: files, joinToken: token, inbox: agent,
             images: images, logger: logger)
+        // What it says at a lower level describes each service with all that is in it.
+        var groupLogger = logger
+        groupLogger.logLevel = max(logger.logLevel, .info)
         let group = ServiceGroup(
-            services: [Watch(agent: agent), connection], gracefulShutdownSignals: [.sigterm, .sigint], logger: logger)
+            services: [Watch(agent: agent), connection], gracefulShutdownSignals: [.sigterm, .sigint],
+            logger: groupLogger)
         try await group.run()
         logger.info("roost-agent has stopped; the guests run on")
     }

@@ -86,6 +86,9 @@ struct Serve: AsyncParsableCommand {
         let front = HTTPFront(
             services, listen: options.listen, tls: try options.apiIdentity(), limits: limits, logger: logger)
 
+        // What it says at a lower level describes each service with all that is in it: megabytes.
+        var groupLogger = logger
+        groupLogger.logLevel = max(logger.logLevel, .info)
         var configuration = ServiceGroupConfiguration(
             services: [
                 ChangeLog(events: events, logger: logger),
@@ -93,7 +96,7 @@ struct Serve: AsyncParsableCommand {
                 EngineService(engine: JobEngine(context), retention: Retention(context)), front,
                 Announcement(front: front, gateway: gateway, directory: directory, options: options, logger: logger),
             ],
-            gracefulShutdownSignals: [.sigterm, .sigint], logger: logger)
+            gracefulShutdownSignals: [.sigterm, .sigint], logger: groupLogger)
         // An upload that stalls is not waited for longer than this.
         configuration.maximumGracefulShutdownDuration = .seconds(20)
         try await ServiceGroup(configuration: configuration).run()

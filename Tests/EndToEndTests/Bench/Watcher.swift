@@ -12,13 +12,20 @@ struct Watcher: Sendable {
 
     /// Until the task is cancelled.
     func run() async {
-        var doublesBefore: Set<String> = []
+        var doublesBefore: [String: [String]] = [:]
+        var told: [String: [String]] = [:]
         var listBefore = try? await vms()
         while !Task.isCancelled {
             let seen = await look()
             let list = try? await vms()
             let sample = RandomSample(before: listBefore ?? [], seen: seen, after: list ?? [])
-            sample.doubles.intersection(doublesBefore).forEach(found)
+            told = told.filter { sample.doubles[$0.key] == $0.value }
+            for (domain, hosts) in sample.doubles where doublesBefore[domain] == hosts && told[domain] == nil {
+                told[domain] = hosts
+                var evidence: [String] = []
+                for host in hosts { evidence.append("\(host) \(await sight.evidence(of: domain, on: host))") }
+                found("\(domain) runs on \(hosts): \(evidence.joined(separator: "; "))")
+            }
             sample.contradictions.forEach(found)
             doublesBefore = sample.doubles
             listBefore = list

@@ -41,6 +41,16 @@ struct HostSight: Sendable {
         return Int64(text[start...].prefix { $0 != "\"" })
     }
 
+    /// What libvirt and QEMU itself say of a domain that should not run, in one line.
+    func evidence(of domain: String, on host: String) async -> String {
+        let epoch = await epoch(of: Domain(name: domain, state: 0), on: host).map { "\($0)" } ?? "none"
+        let state = await virsh(host, "domstate", domain, "--reason")
+        let qemu = await virsh(host, "qemu-monitor-command", domain, "--hmp", "info status")
+        let job = await virsh(host, "domjobinfo", domain)
+        return (["epoch \(epoch)"] + [state, qemu, job].map { $0.map { $0.out + $0.err } ?? "no answer" })
+            .flatMap { $0.split(whereSeparator: \.isNewline) }.joined(separator: ", ")
+    }
+
     func virsh(_ host: String, _ arguments: String...) async -> Output? {
         let uri = "qemu+unix:///system?socket=\(directory)/\(host)/run/libvirt/libvirt-sock"
         return try? await Program.run("/usr/bin/virsh", ["--quiet", "--connect", uri] + arguments, limit: 5)

@@ -10,13 +10,14 @@ struct RandomSample {
     /// States in which no domain of a VM runs anywhere.
     private static let atRest: Set<String> = ["created", "stopped", "crashed", "destroyed"]
 
-    /// The VMs whose CPUs run on two hosts. A look takes some time, in which a guest may arrive: what two in a row show counts.
-    var doubles: Set<String> {
+    /// The domains whose CPUs run on two hosts, and these. A look takes some time, in which a guest may arrive: what two in
+    /// a row show counts.
+    var doubles: [String: [String]] {
         var homes: [String: [String]] = [:]
         for (host, domains) in seen {
             for domain in domains where domain.runs { homes[domain.name, default: []].append(host) }
         }
-        return Set(homes.filter { $0.value.count > 1 }.map { "\($0.key) runs on \($0.value.sorted())" })
+        return homes.filter { $0.value.count > 1 }.mapValues { $0.sorted() }
     }
 
     /// The VMs that were at rest before and after, with no change of their record between, and ran.

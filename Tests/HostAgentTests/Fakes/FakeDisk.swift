@@ -116,8 +116,13 @@ struct FakeStorage: HostStorage {
 struct FakeChannel: MigrationChannel {
     let host: FakeHost
 
-    func open(for vm: VMID, _ epoch: Epoch, from source: HostID) async throws(Fault) -> MigrationDoor {
-        host.with { $0.doors[vm] = epoch }
+    func open(
+        for vm: VMID, _ epoch: Epoch, from source: HostID, land: @escaping @Sendable (LandingWord) async -> Bool
+    ) async throws(Fault) -> MigrationDoor {
+        host.with { state in
+            state.doors[vm] = epoch
+            state.land = land
+        }
         return MigrationDoor(address: "10.0.0.12", port: 4711, socketDirectory: "/run/moves/\(vm)")
     }
 
@@ -130,6 +135,16 @@ struct FakeChannel: MigrationChannel {
         }
         if let fault { throw fault }
         return MigrationSockets(directory: landing.socketDirectory)
+    }
+
+    func isOpen(_ vm: VMID, _ epoch: Epoch) -> Bool { host.with { $0.doors[vm] == epoch } }
+
+    func tell(_ word: LandingWord, to destination: HostID, of vm: VMID, at landing: MigrationLanding) async -> Bool {
+        host.with { state in
+            guard state.connected[vm] != nil else { return false }
+            state.told.append(word)
+            return state.isHeard
+        }
     }
 
     func close(_ vm: VMID, upTo epoch: Epoch) async {

@@ -43,6 +43,11 @@ final class FakeHost: Sendable {
         var doors: [VMID: Epoch] = [:]
         var connected: [VMID: Epoch] = [:]
         var connectFault: Fault?
+        /// What the latest door does with the source's word.
+        var land: (@Sendable (LandingWord) async -> Bool)?
+        /// What was said to destinations, and whether they answer that the guest goes on.
+        var told: [LandingWord] = []
+        var isHeard = true
         /// What the guest does when its power button is pressed; by default nothing.
         var guest: @Sendable (_ presses: Int) -> Reaction = { _ in .ignores }
 
@@ -87,7 +92,9 @@ final class FakeHost: Sendable {
     }
 
     /// libvirt has a domain of `vm`; nil is an epoch that cannot be read.
-    func show(_ epoch: Epoch?, of vm: VMID = someVM) { with { $0.domains[vm] = Domain(epoch: epoch) } }
+    func show(_ epoch: Epoch?, _ state: DomainState = .running, of vm: VMID = someVM) {
+        with { $0.domains[vm] = Domain(epoch: epoch, state: state) }
+    }
     func hide(_ vm: VMID = someVM) { with { $0.domains[vm] = nil } }
     func mark(_ mark: EpochMark, of vm: VMID = someVM) { with { $0.marks[vm] = mark } }
 

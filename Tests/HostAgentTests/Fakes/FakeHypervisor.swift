@@ -92,16 +92,16 @@ struct FakeHypervisor: Hypervisor {
     }
 
     func migrate(_ migration: DomainMigration) async throws(HypervisorError) {
-        let conduct = host.with { state in
+        let (conduct, cancelledBefore) = host.with { state in
             state.progress = MigrationProgress(processed: 1, total: 4, remaining: 3)
-            return state.moves.isEmpty ? .works : state.moves.removeFirst()
+            return (state.moves.isEmpty ? .works : state.moves.removeFirst(), state.movesCancelled)
         }
         await host.gates.reach("libvirt.moving")
-        while host.with({ $0.isMoveHeld && $0.movesCancelled == 0 }) {
+        while host.with({ $0.isMoveHeld && $0.movesCancelled == cancelledBefore }) {
             do { try await host.time.sleep(for: .milliseconds(100)) } catch { throw .unreachable("the agent ends") }
         }
         defer { host.with { $0.progress = nil } }
-        if host.with({ $0.movesCancelled }) > 0 { throw .failed("operation aborted: canceled by client") }
+        if host.with({ $0.movesCancelled }) > cancelledBefore { throw .failed("operation aborted: canceled by client") }
         try act("libvirt.migrate", conduct) { state throws(HypervisorError) in
             guard state.domains[migration.vm] != nil else { throw .noDomain }
             state.domains[migration.vm] = nil

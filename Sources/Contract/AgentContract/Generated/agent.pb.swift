@@ -936,6 +936,7 @@ package nonisolated struct WireResult: Sendable {
     case cancelling // = 11
     case adopted // = 12
     case released // = 13
+    case landed // = 14
     case UNRECOGNIZED(Int)
 
     package init() {
@@ -958,6 +959,7 @@ package nonisolated struct WireResult: Sendable {
       case 11: self = .cancelling
       case 12: self = .adopted
       case 13: self = .released
+      case 14: self = .landed
       default: self = .UNRECOGNIZED(rawValue)
       }
     }
@@ -978,6 +980,7 @@ package nonisolated struct WireResult: Sendable {
       case .cancelling: return 11
       case .adopted: return 12
       case .released: return 13
+      case .landed: return 14
       case .UNRECOGNIZED(let i): return i
       }
     }
@@ -998,6 +1001,7 @@ package nonisolated struct WireResult: Sendable {
       .cancelling,
       .adopted,
       .released,
+      .landed,
     ]
 
   }
@@ -1433,6 +1437,14 @@ package nonisolated struct WireCommand: @unchecked Sendable {
     set {_uniqueStorage()._kind = .release(newValue)}
   }
 
+  package var completeMigration: WireCompleteMigrationCommand {
+    get {
+      if case .completeMigration(let v)? = _storage._kind {return v}
+      return WireCompleteMigrationCommand()
+    }
+    set {_uniqueStorage()._kind = .completeMigration(newValue)}
+  }
+
   package var point: Int64 {
     get {_storage._point}
     set {_uniqueStorage()._point = newValue}
@@ -1450,6 +1462,7 @@ package nonisolated struct WireCommand: @unchecked Sendable {
     case cancelMigration(WireCancelMigrationCommand)
     case adopt(WireAdoptVMCommand)
     case release(WireReleaseVMCommand)
+    case completeMigration(WireCompleteMigrationCommand)
 
   }
 
@@ -1535,6 +1548,23 @@ package nonisolated struct WireCancelMigrationCommand: Sendable {
   package var vm: String = String()
 
   package var epoch: Int64 = 0
+
+  package var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  package init() {}
+}
+
+/// Lets the guest that arrived with `epoch` go on, or stay paused. Nothing of it is left at its source.
+package nonisolated struct WireCompleteMigrationCommand: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  package var vm: String = String()
+
+  package var epoch: Int64 = 0
+
+  package var resumes: Bool = false
 
   package var unknownFields = SwiftProtobuf.UnknownStorage()
 
@@ -3201,7 +3231,7 @@ nonisolated extension WireResult: SwiftProtobuf.Message, SwiftProtobuf._MessageI
 }
 
 nonisolated extension WireResult.Effect: SwiftProtobuf._ProtoNameProviding {
-  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{2}\0EFFECT_UNSPECIFIED\0\u{1}EFFECT_STARTED\0\u{1}EFFECT_STOPPED\0\u{1}EFFECT_NOT_FOUND\0\u{1}EFFECT_DESTROYED\0\u{1}EFFECT_PAUSED\0\u{1}EFFECT_RESUMED\0\u{1}EFFECT_RESET\0\u{1}EFFECT_REBOOTED\0\u{1}EFFECT_PREPARED\0\u{1}EFFECT_MIGRATED\0\u{1}EFFECT_CANCELLING\0\u{1}EFFECT_ADOPTED\0\u{1}EFFECT_RELEASED\0")
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{2}\0EFFECT_UNSPECIFIED\0\u{1}EFFECT_STARTED\0\u{1}EFFECT_STOPPED\0\u{1}EFFECT_NOT_FOUND\0\u{1}EFFECT_DESTROYED\0\u{1}EFFECT_PAUSED\0\u{1}EFFECT_RESUMED\0\u{1}EFFECT_RESET\0\u{1}EFFECT_REBOOTED\0\u{1}EFFECT_PREPARED\0\u{1}EFFECT_MIGRATED\0\u{1}EFFECT_CANCELLING\0\u{1}EFFECT_ADOPTED\0\u{1}EFFECT_RELEASED\0\u{1}EFFECT_LANDED\0")
 }
 
 nonisolated extension WireMigrationLanding: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
@@ -3857,7 +3887,7 @@ nonisolated extension WireGoodbye: SwiftProtobuf.Message, SwiftProtobuf._Message
 
 nonisolated extension WireCommand: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   package static let protoMessageName: String = _protobuf_package + ".Command"
-  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}id\0\u{1}start\0\u{1}stop\0\u{1}destroy\0\u{1}control\0\u{3}prepare_migration\0\u{1}migrate\0\u{3}cancel_migration\0\u{1}adopt\0\u{1}point\0\u{1}release\0")
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}id\0\u{1}start\0\u{1}stop\0\u{1}destroy\0\u{1}control\0\u{3}prepare_migration\0\u{1}migrate\0\u{3}cancel_migration\0\u{1}adopt\0\u{1}point\0\u{1}release\0\u{3}complete_migration\0")
 
   fileprivate class _StorageClass {
     var _id: String = String()
@@ -4013,6 +4043,19 @@ nonisolated extension WireCommand: SwiftProtobuf.Message, SwiftProtobuf._Message
             _storage._kind = .release(v)
           }
         }()
+        case 12: try {
+          var v: WireCompleteMigrationCommand?
+          var hadOneofValue = false
+          if let current = _storage._kind {
+            hadOneofValue = true
+            if case .completeMigration(let m) = current {v = m}
+          }
+          try decoder.decodeSingularMessageField(value: &v)
+          if let v = v {
+            if hadOneofValue {try decoder.handleConflictingOneOf()}
+            _storage._kind = .completeMigration(v)
+          }
+        }()
         default: break
         }
       }
@@ -4066,9 +4109,17 @@ nonisolated extension WireCommand: SwiftProtobuf.Message, SwiftProtobuf._Message
       if _storage._point != 0 {
         try visitor.visitSingularInt64Field(value: _storage._point, fieldNumber: 10)
       }
-      try { if case .release(let v)? = _storage._kind {
+      switch _storage._kind {
+      case .release?: try {
+        guard case .release(let v)? = _storage._kind else { preconditionFailure() }
         try visitor.visitSingularMessageField(value: v, fieldNumber: 11)
-      } }()
+      }()
+      case .completeMigration?: try {
+        guard case .completeMigration(let v)? = _storage._kind else { preconditionFailure() }
+        try visitor.visitSingularMessageField(value: v, fieldNumber: 12)
+      }()
+      default: break
+      }
     }
     try unknownFields.traverse(visitor: &visitor)
   }
@@ -4248,6 +4299,46 @@ nonisolated extension WireCancelMigrationCommand: SwiftProtobuf.Message, SwiftPr
   package static func ==(lhs: WireCancelMigrationCommand, rhs: WireCancelMigrationCommand) -> Bool {
     if lhs.vm != rhs.vm {return false}
     if lhs.epoch != rhs.epoch {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension WireCompleteMigrationCommand: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  package static let protoMessageName: String = _protobuf_package + ".CompleteMigrationCommand"
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}vm\0\u{1}epoch\0\u{1}resumes\0")
+
+  package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularStringField(value: &self.vm) }()
+      case 2: try { try decoder.decodeSingularInt64Field(value: &self.epoch) }()
+      case 3: try { try decoder.decodeSingularBoolField(value: &self.resumes) }()
+      default: break
+      }
+    }
+  }
+
+  package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    if !self.vm.isEmpty {
+      try visitor.visitSingularStringField(value: self.vm, fieldNumber: 1)
+    }
+    if self.epoch != 0 {
+      try visitor.visitSingularInt64Field(value: self.epoch, fieldNumber: 2)
+    }
+    if self.resumes != false {
+      try visitor.visitSingularBoolField(value: self.resumes, fieldNumber: 3)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  package static func ==(lhs: WireCompleteMigrationCommand, rhs: WireCompleteMigrationCommand) -> Bool {
+    if lhs.vm != rhs.vm {return false}
+    if lhs.epoch != rhs.epoch {return false}
+    if lhs.resumes != rhs.resumes {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }

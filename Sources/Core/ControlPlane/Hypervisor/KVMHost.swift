@@ -65,6 +65,10 @@ package struct KVMHost: Sendable {
         await send(.cancelMigration(message), as: command, limit: settings.stopLimit)
     }
 
+    func completeMigration(_ message: CompleteMigrationCommand, as command: CommandID) async -> CommandEnd {
+        await send(.completeMigration(message), as: command, limit: settings.stopLimit)
+    }
+
     func adopt(_ message: AdoptVMCommand, as command: CommandID) async -> CommandEnd {
         await send(.adopt(message), as: command, limit: settings.stopLimit)
     }

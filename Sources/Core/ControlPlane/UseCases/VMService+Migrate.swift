@@ -87,6 +87,7 @@ extension Transaction {
             timeout: order.stopTimeout, destination: destination, migration: order.options,
             arrivalCommand: CommandID(from: order.ids))
         payload.drain = order.drain
+        if vm.state.label == .paused { payload.isPaused = true }
         let operation = Job.fresh(
             .migrateOperation, for: next, at: source, payload: payload, by: order.principal, ids: order.ids, now: now)
         next.operation = operation.id

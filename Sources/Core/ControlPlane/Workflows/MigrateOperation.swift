@@ -104,7 +104,8 @@ struct MigrateOperation: Workflow {
 
     private func act(on end: CommandEnd, of job: Job, _ order: Order) async throws -> Attempt {
         switch end {
-        case .done: return try await arrive(job, order)
+        case .done(let result) where result.effect == .landed: return try await arrive(job, order)
+        case .done: return try await land(job, order)
         case .rejected(let fault), .failed(let fault): return try await settle(job, order, fault)
         case .notSent(let fault):
             // A node that stops gives the job back as it is.
@@ -221,7 +222,34 @@ struct MigrateOperation: Workflow {
 
     // MARK: The end
 
-    /// The source says that the guest goes on at the destination.
+    /// The source does not have the guest any more: the destination is told that it may go on there.
+    private func land(_ job: Job, _ order: Order) async throws -> Attempt {
+        await context.faults.reach("migrate.before-land")
+        let id = CommandID(from: context.ids)
+        let command = CompleteMigrationCommand(
+            vm: job.vm, epoch: order.destination.epoch, resumes: job.payload.isPaused != true)
+        let end = await context.driver(of: order.destination.host).completeMigration(command, as: id)
+        await context.faults.reach("migrate.landed")
+        switch end {
+        case .done:
+            await context.sessions.acknowledge(id, on: order.destination.host)
+            return try await arrive(job, order)
+        case .rejected(let fault), .failed(let fault):
+            await context.sessions.acknowledge(id, on: order.destination.host)
+            let seen = await context.inspect(order.destination.host)?.sight(of: job.vm, order.destination.epoch)
+            if seen == .absent { return try await finish(job, order, .gone(.foundGone), failing: fault) }
+            try await loseSight(of: order.destination, in: job)
+            return .again(fault, .answer)
+        case .notSent(let fault):
+            if !Task.isCancelled { try await loseSight(of: order.destination, in: job) }
+            return .again(fault, .host)
+        case .outcomeUnknown(let fault):
+            if !Task.isCancelled { try await loseSight(of: order.destination, in: job) }
+            return .again(fault, .answer)
+        }
+    }
+
+    /// The destination lets the guest go on.
     private func arrive(_ job: Job, _ order: Order) async throws -> Attempt {
         let seen = await context.inspect(order.destination.host)?.sight(of: job.vm, order.destination.epoch)
         return try await finish(job, order, .arrived(seen == .paused ? .paused : .running))
@@ -234,7 +262,7 @@ struct MigrateOperation: Workflow {
             await context.inspect(order.destination.host)?.sight(of: job.vm, order.destination.epoch) ?? .unseen
         switch MoveVerdict(source: source, destination: destination) {
         case .stayed(let seen): return try await stay(job, order, seen, fault)
-        case .arrived(let seen): return try await finish(job, order, .arrived(seen))
+        case .arrived: return try await land(job, order)
         case .ended: return try await finish(job, order, .gone(.foundGone), failing: fault)
         case .waitForSource:
             try await loseSight(of: job.placement, in: job)

@@ -7,6 +7,7 @@ package enum HostCommand: Hashable, Sendable {
     case prepareMigration(PrepareMigrationCommand)
     case migrate(MigrateVMCommand)
     case cancelMigration(CancelMigrationCommand)
+    case completeMigration(CompleteMigrationCommand)
     case adopt(AdoptVMCommand)
     case release(ReleaseVMCommand)
 
@@ -19,6 +20,7 @@ package enum HostCommand: Hashable, Sendable {
         case .prepareMigration(let command): command.vm
         case .migrate(let command): command.vm
         case .cancelMigration(let command): command.vm
+        case .completeMigration(let command): command.vm
         case .adopt(let command): command.vm
         case .release(let command): command.vm
         }
@@ -33,6 +35,7 @@ package enum HostCommand: Hashable, Sendable {
         case .prepareMigration(let command): command.epoch
         case .migrate(let command): command.epoch
         case .cancelMigration(let command): command.epoch
+        case .completeMigration(let command): command.epoch
         case .adopt(let command): command.epoch
         case .release(let command): command.epoch
         }
@@ -47,6 +50,7 @@ package enum HostCommand: Hashable, Sendable {
         case .prepareMigration: "prepare-migration"
         case .migrate: "migrate"
         case .cancelMigration: "cancel-migration"
+        case .completeMigration: "complete-migration"
         case .adopt: "adopt"
         case .release: "release"
         }
@@ -184,8 +188,10 @@ package struct CommandResult: Hashable, Sendable, Codable {
         case rebooted
         /// The host awaits a guest that moves to it.
         case prepared
-        /// The guest has left for another host, and goes on there.
+        /// The guest has left for another host, where it waits to be told that it may go on.
         case migrated
+        /// The guest has left for another host, which was told, and lets it go on.
+        case landed
         /// What was asked to be broken off is told to break off; its own command tells how it ended.
         case cancelling
         /// The domain has its new epoch.

@@ -109,6 +109,23 @@ package struct CancelMigrationCommand: Hashable, Sendable {
     }
 }
 
+/// Lets the guest that arrived with `epoch` go on.
+///
+/// A guest arrives with its CPUs halted: what its source hears of the arrival can be lost, and libvirt lets it go on there
+/// then. Only who knows that no domain of it is left at the source may send this, and may repeat it.
+package struct CompleteMigrationCommand: Hashable, Sendable {
+    package let vm: VMID
+    package let epoch: Epoch
+    /// Whether it ran when it left; else it stays paused.
+    package let resumes: Bool
+
+    package init(vm: VMID, epoch: Epoch, resumes: Bool) {
+        self.vm = vm
+        self.epoch = epoch
+        self.resumes = resumes
+    }
+}
+
 /// How far a move has come.
 package struct MigrationProgress: Hashable, Sendable, Codable {
     /// Memory and disk together, bytes.

@@ -23,6 +23,8 @@ package struct JobPayload: Hashable, Sendable, Codable {
     package var migration: MigrationOptions?
     /// The command that a move sends to its destination.
     package var arrivalCommand: CommandID?
+    /// The guest that moves was paused when its move was granted, and stays so.
+    package var isPaused: Bool?
     /// Somebody asked that the move be broken off.
     package var isCancelRequested: Bool?
     /// The epoch that was granted for a domain that is to be adopted.

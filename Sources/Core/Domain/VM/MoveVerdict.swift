@@ -29,7 +29,8 @@ extension Inventory {
 /// What follows for a VM from what both hosts of its move show, once the source is not at it any more. Pure and total.
 package enum MoveVerdict: Hashable, Sendable {
     case stayed(VMEvent.SeenAs)
-    case arrived(VMEvent.SeenAs)
+    /// It has left the source: what is at the destination may go on.
+    case arrived
     /// Neither host has a domain.
     case ended
     /// Not settled yet: the source, or else the destination, has to say more.
@@ -39,15 +40,14 @@ package enum MoveVerdict: Hashable, Sendable {
     package init(source: DomainSight, destination: DomainSight) {
         self =
             switch (source, destination) {
-            // A guest that runs at the source never left it: libvirt lets it go on there only once the destination gave up.
+            // A guest that is shown at the source never left it: what came of it at the destination was not let go on.
             case (.running, _): .stayed(.running)
             // A user's pause goes with the guest; where it is shown at both ends, the source has not let it go.
             case (.paused, _): .stayed(.paused)
             case (.moving, _): .waitForSource
-            // The guest runs on at the destination, but the source may hold it as well.
+            // What is at the destination waits, as long as the source may hold the guest.
             case (.unseen, _): .waitForSource
-            case (.absent, .running): .arrived(.running)
-            case (.absent, .paused): .arrived(.paused)
+            case (.absent, .running), (.absent, .paused): .arrived
             case (.absent, .moving): .waitForDestination
             case (.absent, .unseen): .waitForDestination
             case (.absent, .absent): .ended

@@ -27,7 +27,7 @@ package struct BegunCommand: Hashable, Sendable, Codable {
     package let epoch: Epoch
 
     package enum Kind: String, Sendable, Codable {
-        case start, stop, destroy, pause, resume, reset, reboot, prepareMigration, migrate, adopt
+        case start, stop, destroy, pause, resume, reset, reboot, prepareMigration, migrate, completeMigration, adopt
     }
 
     package init(kind: Kind, vm: VMID, epoch: Epoch) {

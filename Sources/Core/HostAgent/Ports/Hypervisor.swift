@@ -21,7 +21,8 @@ package protocol Hypervisor: Sendable {
     /// Pauses, resumes or resets the domain; a guest that is so already stays so. A reboot only presses the guest's power
     /// button, in such a way that it boots anew when it obeys; `rebooted` is told then. `noDomain` when there is none.
     func control(_ control: GuestControl, of vm: VMID) async throws(HypervisorError)
-    /// Moves the domain to the host behind the sockets of `migration`, and returns when it goes on there and is gone here.
+    /// Moves the domain to the host behind the sockets of `migration`, and returns when it is whole there, paused, and gone
+    /// here. One that turns to post-copy goes on there at once.
     ///
     /// When it throws, what the domain does has to be looked at: mostly it goes on here.
     func migrate(_ migration: DomainMigration) async throws(HypervisorError)
@@ -99,6 +100,8 @@ package struct DomainMigration: Hashable, Sendable {
     package let landing: MigrationLanding
     package let options: MigrationOptions
     package let sockets: MigrationSockets
+    /// Begins in such a way that `beginPostCopy` can follow.
+    package var turnsToPostCopy = false
 
     package init(
         vm: VMID, arrivalEpoch: Epoch, landing: MigrationLanding, options: MigrationOptions, sockets: MigrationSockets
