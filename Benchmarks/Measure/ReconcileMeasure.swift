@@ -59,7 +59,7 @@ struct ReconcileMeasure: AsyncParsableCommand {
         let latest = try await context.database.read { tx in try tx.host(host)?.session ?? 0 }
         try await sessions.closed(host, session: latest, reason: "measure")
         let hello = AgentHello(
-            host: host, protocolVersion: HostSessionService.protocolVersion, instance: "measure",
+            host: host, instance: "measure",
             facts: HostFacts(
                 cpus: 64, memory: 1 << 20, agentVersion: "0",
                 hypervisor: HypervisorFacts(domainType: "kvm", reason: "", libvirtVersion: "", qemuVersion: ""),

@@ -161,7 +161,7 @@ extension Context {
 extension Rig {
     func connect(_ host: HostID, as service: HostSessionService) async throws {
         let hello = AgentHello(
-            host: host, protocolVersion: HostSessionService.protocolVersion, instance: "i",
+            host: host, instance: "i",
             facts: HostFacts(
                 cpus: 8, memory: 8192, agentVersion: "test",
                 hypervisor: HypervisorFacts(domainType: "qemu", reason: "", libvirtVersion: "", qemuVersion: ""),

@@ -106,7 +106,7 @@ import Testing
         try await rig.connect(rigHostA)
         try await rig.cut(rigHostA)
         let hello = AgentHello(
-            host: rigHostA, protocolVersion: HostSessionService.protocolVersion, instance: "i",
+            host: rigHostA, instance: "i",
             facts: HostFacts(
                 cpus: 1, memory: 1, agentVersion: "",
                 hypervisor: HypervisorFacts(domainType: "qemu", reason: "", libvirtVersion: "", qemuVersion: ""),

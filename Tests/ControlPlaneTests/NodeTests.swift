@@ -150,7 +150,7 @@ import Testing
     private func connect(_ rig: Rig, as context: Context) async throws {
         let sessions = HostSessionService(context)
         let hello = AgentHello(
-            host: rigHostA, protocolVersion: HostSessionService.protocolVersion, instance: "agent",
+            host: rigHostA, instance: "agent",
             facts: HostFacts(
                 cpus: 8, memory: 8192, agentVersion: "test",
                 hypervisor: HypervisorFacts(domainType: "qemu", reason: "", libvirtVersion: "", qemuVersion: ""),

@@ -319,7 +319,7 @@ import Testing
 
     private func hello(_ rig: Rig, heard: RecordPoint) async throws {
         let hello = AgentHello(
-            host: rigHostB, protocolVersion: HostSessionService.protocolVersion, instance: "agent",
+            host: rigHostB, instance: "agent",
             facts: HostFacts(
                 cpus: 8, memory: 8192, agentVersion: "test",
                 hypervisor: HypervisorFacts(domainType: "qemu", reason: "", libvirtVersion: "", qemuVersion: ""),

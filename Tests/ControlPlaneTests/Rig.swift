@@ -74,7 +74,7 @@ struct Rig: Sendable {
 
     func connect(_ host: HostID) async throws {
         let hello = AgentHello(
-            host: host, protocolVersion: HostSessionService.protocolVersion, instance: UUID().uuidString,
+            host: host, instance: UUID().uuidString,
             facts: HostFacts(
                 cpus: 8, memory: 8192, agentVersion: "test",
                 hypervisor: HypervisorFacts(domainType: "qemu", reason: "", libvirtVersion: "", qemuVersion: ""),

@@ -26,13 +26,33 @@ import Testing
 
     private let empty = Inventory(bootID: "b", libvirtAnswered: true, domains: [], sequence: 1)
 
-    @Test func `another protocol version is refused`() async throws {
+    @Test(arguments: [(0, 0), (2, 2), (3, 2)])
+    func `an agent that speaks no version which the server knows is refused`(version: Int, oldest: Int) async throws {
         try await probing { probe, bench, _ in
-            let hello = SessionProbe.hello(empty, instance: "i", version: 2)
+            let hello = SessionProbe.hello(empty, instance: "i", version: version, oldest: oldest)
             let refusal = try await probe.refusal(of: [hello])
             #expect(refusal == .protocolMismatch)
             #expect(bench.observer.told.isEmpty)
         }
+    }
+
+    @Test func `an agent of the next release, which still speaks this one's version, is let in`() async throws {
+        try await probing { probe, bench, _ in
+            let hello = SessionProbe.hello(empty, instance: "i", version: 2, oldest: 1)
+            let session = Task { try await probe.refusal(of: [hello]) }
+            defer { session.cancel() }
+            try await eventually("the session is open") { bench.observer.openCount == 1 }
+            session.cancel()
+            _ = await session.result
+        }
+    }
+
+    @Test func `a fault whose name a later release gave it keeps all else that it says`() throws {
+        let later = WireFault.with {
+            ($0.kind, $0.code, $0.message) = ("unavailable", "moon-phase", "The moon is full.")
+        }
+        let fault = try Fault(reading: later)
+        #expect(fault == Fault(.unavailable, .unnamed, "The moon is full."))
     }
 
     @Test func `a session that does not begin with a hello is refused`() async throws {

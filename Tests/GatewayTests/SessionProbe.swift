@@ -86,12 +86,14 @@ struct SessionProbe: Sendable {
         }
     }
 
-    static func hello(_ inventory: Inventory, instance: String, version: Int = AgentProtocol.version)
-        -> WireAgentMessage
-    {
+    static func hello(
+        _ inventory: Inventory, instance: String, version: Int = AgentProtocol.version,
+        oldest: Int = AgentProtocol.oldest
+    ) -> WireAgentMessage {
         .with {
             $0.hello = .with {
                 $0.protocolVersion = UInt32(version)
+                $0.oldestProtocolVersion = UInt32(oldest)
                 $0.instance = instance
                 $0.facts = WireHostFacts(
                     HostFacts(

@@ -119,8 +119,8 @@ import Testing
         gone.cause = .UNRECOGNIZED(99)
         #expect(throws: UnreadableMessage("stop cause 99")) { try DomainState(reading: gone) }
         var fault = WireFault(Fault(.bug, .internalError, "Oh."))
-        fault.code = "from-the-future"
-        #expect(throws: UnreadableMessage("fault code 'from-the-future'")) { try Fault(reading: fault) }
+        fault.kind = "from-the-future"
+        #expect(throws: UnreadableMessage("fault kind 'from-the-future'")) { try Fault(reading: fault) }
     }
 
     @Test func `a fault travels whole with a failed call`() {

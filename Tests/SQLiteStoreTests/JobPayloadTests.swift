@@ -138,4 +138,16 @@ import Testing
         #expect(try await store.read { try $0.unfinishedJobs(of: Sample.vmID(2)) } == [parked])
         #expect(try await store.read { try $0.parkedJobs(of: Sample.vmID(2)) } == [parked])
     }
+
+    @Test func `the end of a job that a later release gave names of its own can be read`() async throws {
+        let store = try TemporaryStore.inMemory()
+        try await store.write("enqueue") { tx in _ = try tx.enqueue(Sample.job(1)) }
+        let fault = #"{"kind":"unavailable","code":"moon-phase","message":"The moon is full."}"#
+        try await store.raw(
+            "UPDATE job SET state = 'ended', verdict = 'failed', outcome = 'sung', fault = '\(fault)', ended_at = updated_at"
+        )
+        let job = try await store.read { try $0.jobs(ListQuery()).items.first }
+        let end = JobEnd(.failed, .unnamed, fault: Fault(.unavailable, .unnamed, "The moon is full."))
+        #expect(job?.state == .ended(end))
+    }
 }

@@ -34,16 +34,16 @@ struct SessionLife: Sendable {
 
     private func readHello(of session: Session) async -> AgentHello? {
         guard let wire = await session.awaitHello() else { return nil }
-        guard wire.protocolVersion == UInt32(AgentProtocol.version) else {
+        guard AgentProtocol.fits(version: wire.protocolVersion, oldest: wire.oldestProtocolVersion) else {
             refuse(
                 session,
                 Fault(
                     .conflict, .protocolMismatch,
                     """
-                    The agent speaks version \(wire.protocolVersion) of the protocol, the server version \
-                    \(AgentProtocol.version).
+                    The agent speaks the versions \(wire.oldestProtocolVersion) to \(wire.protocolVersion) of the \
+                    protocol, the server \(AgentProtocol.oldest) to \(AgentProtocol.version).
                     """,
-                    hint: "Install the same version of Roost on the server and on the host."))
+                    hint: "Install releases on the server and on the host that are at most one apart."))
             return nil
         }
         guard !wire.instance.isEmpty else {
@@ -52,7 +52,7 @@ struct SessionLife: Sendable {
         }
         do {
             return AgentHello(
-                host: session.host, protocolVersion: Int(wire.protocolVersion), instance: wire.instance,
+                host: session.host, instance: wire.instance,
                 facts: try HostFacts(reading: wire.facts), inventory: try Inventory(reading: wire.inventory),
                 heard: RecordPoint(rawValue: max(wire.heardPoint, 0)),
                 highestEpoch: Epoch(max(wire.highestEpoch, 0)))

@@ -46,6 +46,7 @@ final class LinkSession: Sendable {
         let message = WireAgentMessage.with {
             $0.hello = .with {
                 $0.protocolVersion = UInt32(AgentProtocol.version)
+                $0.oldestProtocolVersion = UInt32(AgentProtocol.oldest)
                 $0.instance = hello.instance
                 $0.facts = WireHostFacts(hello.facts)
                 $0.inventory = WireInventory(hello.inventory)

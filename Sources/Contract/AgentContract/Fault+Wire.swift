@@ -16,9 +16,9 @@ extension WireFault {
 extension Fault {
     package init(reading wire: WireFault) throws(UnreadableMessage) {
         guard let kind = FaultKind(rawValue: wire.kind) else { throw UnreadableMessage("fault kind '\(wire.kind)'") }
-        guard let code = FaultCode(rawValue: wire.code) else { throw UnreadableMessage("fault code '\(wire.code)'") }
         self.init(
-            kind, code, wire.message, hint: wire.hasHint ? wire.hint : nil, field: wire.hasField ? wire.field : nil)
+            kind, FaultCode(rawValue: wire.code) ?? .unnamed, wire.message, hint: wire.hasHint ? wire.hint : nil,
+            field: wire.hasField ? wire.field : nil)
     }
 
     /// The fault that was sent, or the one of a message that cannot be read.

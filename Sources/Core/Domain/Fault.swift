@@ -62,6 +62,12 @@ package enum FaultCode: String, CaseIterable, Sendable, Codable {
     case storeUnavailable = "store-unavailable"
     case superseded
     case unauthenticated
+    /// Read from what a later release wrote, which has a name for it.
+    case unnamed
+
+    package init(from decoder: any Decoder) throws {
+        self = FaultCode(rawValue: try decoder.singleValueContainer().decode(String.self)) ?? .unnamed
+    }
 }
 
 /// An error in words its reader may see: no SQL, no stack traces.

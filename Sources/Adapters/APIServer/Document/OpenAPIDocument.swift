@@ -180,7 +180,7 @@ extension FaultCode {
             .epochConflict, .hostDeleted, .hostInUse, .imageInUse, .imageNotReady, .invalidState, .joinTokenInvalid,
             .labelsMismatch, .migrationImpossible, .nameAmbiguous, .nameTaken, .noCapacity, .operationInProgress,
             .outcomeUnknown, .placementUnresolved, .protocolMismatch, .recovering, .staleEpoch,
-            .staleSession, .superseded:
+            .staleSession, .superseded, .unnamed:
             409
         }
     }

@@ -74,6 +74,7 @@ extension FaultCode {
         case .operationInProgress: "Another operation is under way"
         case .outcomeUnknown: "The outcome is unknown"
         case .placementUnresolved: "Where the VM runs is not settled"
+        case .unnamed: "It has a name that this release does not know"
         case .protocolMismatch: "The protocol versions do not fit"
         case .recovering: "Restored records wait to be accepted"
         case .revisionMismatch: "The resource has changed"

@@ -96,7 +96,7 @@ enum JobRows {
     private static func state(_ read: RowReader) throws -> JobState {
         let phase: Phase = try read.label("state")
         let verdict: JobEnd.Verdict? = try read.optionalLabel("verdict")
-        let outcome: JobOutcome? = try read.optionalLabel("outcome")
+        let outcome = try read.optionalText("outcome").map { JobOutcome(rawValue: $0) ?? .unnamed }
         let fault: Fault? = try read.optionalJSON("fault")
         switch (phase, verdict, outcome, fault) {
         case (.waiting, nil, nil, nil): return .waiting

@@ -365,7 +365,7 @@ package nonisolated struct WireHello: @unchecked Sendable {
   // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
   // methods supported on all messages.
 
-  /// The session is refused unless both sides speak the same version.
+  /// The session is refused unless both sides know a version that the other speaks.
   package var protocolVersion: UInt32 {
     get {_storage._protocolVersion}
     set {_uniqueStorage()._protocolVersion = newValue}
@@ -405,6 +405,12 @@ package nonisolated struct WireHello: @unchecked Sendable {
   package var highestEpoch: Int64 {
     get {_storage._highestEpoch}
     set {_uniqueStorage()._highestEpoch = newValue}
+  }
+
+  /// The oldest version that the agent still speaks.
+  package var oldestProtocolVersion: UInt32 {
+    get {_storage._oldestProtocolVersion}
+    set {_uniqueStorage()._oldestProtocolVersion = newValue}
   }
 
   package var unknownFields = SwiftProtobuf.UnknownStorage()
@@ -2343,7 +2349,7 @@ nonisolated extension WireAgentMessage: SwiftProtobuf.Message, SwiftProtobuf._Me
 
 nonisolated extension WireHello: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   package static let protoMessageName: String = _protobuf_package + ".Hello"
-  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}protocol_version\0\u{1}instance\0\u{1}facts\0\u{1}inventory\0\u{3}heard_point\0\u{3}highest_epoch\0")
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}protocol_version\0\u{1}instance\0\u{1}facts\0\u{1}inventory\0\u{3}heard_point\0\u{3}highest_epoch\0\u{3}oldest_protocol_version\0")
 
   fileprivate class _StorageClass {
     var _protocolVersion: UInt32 = 0
@@ -2352,6 +2358,7 @@ nonisolated extension WireHello: SwiftProtobuf.Message, SwiftProtobuf._MessageIm
     var _inventory: WireInventory? = nil
     var _heardPoint: Int64 = 0
     var _highestEpoch: Int64 = 0
+    var _oldestProtocolVersion: UInt32 = 0
 
       // This property is used as the initial default value for new instances of the type.
       // The type itself is protecting the reference to its storage via CoW semantics.
@@ -2368,6 +2375,7 @@ nonisolated extension WireHello: SwiftProtobuf.Message, SwiftProtobuf._MessageIm
       _inventory = source._inventory
       _heardPoint = source._heardPoint
       _highestEpoch = source._highestEpoch
+      _oldestProtocolVersion = source._oldestProtocolVersion
     }
   }
 
@@ -2392,6 +2400,7 @@ nonisolated extension WireHello: SwiftProtobuf.Message, SwiftProtobuf._MessageIm
         case 4: try { try decoder.decodeSingularMessageField(value: &_storage._inventory) }()
         case 5: try { try decoder.decodeSingularInt64Field(value: &_storage._heardPoint) }()
         case 6: try { try decoder.decodeSingularInt64Field(value: &_storage._highestEpoch) }()
+        case 7: try { try decoder.decodeSingularUInt32Field(value: &_storage._oldestProtocolVersion) }()
         default: break
         }
       }
@@ -2422,6 +2431,9 @@ nonisolated extension WireHello: SwiftProtobuf.Message, SwiftProtobuf._MessageIm
       if _storage._highestEpoch != 0 {
         try visitor.visitSingularInt64Field(value: _storage._highestEpoch, fieldNumber: 6)
       }
+      if _storage._oldestProtocolVersion != 0 {
+        try visitor.visitSingularUInt32Field(value: _storage._oldestProtocolVersion, fieldNumber: 7)
+      }
     }
     try unknownFields.traverse(visitor: &visitor)
   }
@@ -2437,6 +2449,7 @@ nonisolated extension WireHello: SwiftProtobuf.Message, SwiftProtobuf._MessageIm
         if _storage._inventory != rhs_storage._inventory {return false}
         if _storage._heardPoint != rhs_storage._heardPoint {return false}
         if _storage._highestEpoch != rhs_storage._highestEpoch {return false}
+        if _storage._oldestProtocolVersion != rhs_storage._oldestProtocolVersion {return false}
         return true
       }
       if !storagesAreEqual {return false}

@@ -81,7 +81,6 @@ package protocol HostSessionObserver: Sendable {
 
 package struct AgentHello: Sendable {
     package let host: HostID
-    package let protocolVersion: Int
     /// A fresh random id of the agent's process: tells a reconnecting agent from a second one.
     package let instance: String
     package let facts: HostFacts
@@ -92,11 +91,10 @@ package struct AgentHello: Sendable {
     package let highestEpoch: Epoch
 
     package init(
-        host: HostID, protocolVersion: Int, instance: String, facts: HostFacts, inventory: Inventory,
+        host: HostID, instance: String, facts: HostFacts, inventory: Inventory,
         heard: RecordPoint = .none, highestEpoch: Epoch = .none
     ) {
         self.host = host
-        self.protocolVersion = protocolVersion
         self.instance = instance
         self.facts = facts
         self.inventory = inventory

@@ -4,18 +4,9 @@ package import Domain
 package struct HostSessionService: HostSessionObserver {
     let context: Context
 
-    /// The version of the agent protocol that this server speaks.
-    package static let protocolVersion = 1
-
     package init(_ context: Context) { self.context = context }
 
     package func open(_ hello: AgentHello) async throws -> SessionGrant {
-        guard hello.protocolVersion == Self.protocolVersion else {
-            throw Fault(
-                .conflict, .protocolMismatch,
-                "The agent speaks protocol \(hello.protocolVersion), the server \(Self.protocolVersion).",
-                hint: "Install the release of the agent that goes with the server.")
-        }
         let node = context.node.id
         return try await context.database.write("session.open") { tx in
             try tx.note(hello)

@@ -98,4 +98,6 @@ package enum JobOutcome: String, CaseIterable, Sendable, Codable {
     /// It was written before the copy of the records that is in use by now.
     case recordsRestored = "records-restored"
     case failed
+    /// A later release wrote what this one has no name for.
+    case unnamed
 }
