@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help build release test bench quickstart quickstart-down format lint proto clean
+.PHONY: help build release test bench sim quickstart quickstart-down format lint proto clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -18,6 +18,11 @@ test: ## every test, real QEMU on a bench of two hosts included
 bench: ## the figures, from a release build; PART=memory, stop, death, move, store, reconcile or jobs for one of them
 	@scripts/setup
 	Benchmarks/run $(PART)
+
+sim: ## simulations of SEED and the seeds after it; SEEDS= how many, STORM= seconds of virtual time
+	@scripts/setup
+	swift build --product roost-sim
+	.build/debug/roost-sim --seed $(or $(SEED),1) --count $(or $(SEEDS),1) --storm $(or $(STORM),300)
 
 quickstart: ## a server, an agent and a running VM on this machine
 	@scripts/quickstart

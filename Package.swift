@@ -139,6 +139,11 @@ let package = Package(
         .target(
             name: "Platform", dependencies: ["Domain", log], path: "Sources/Adapters/Platform", swiftSettings: strict),
 
+        // The production code through faults, in virtual time, from a seed.
+        .target(
+            name: "Simulation", dependencies: ["Domain", "ControlPlane", "HostAgent", "SQLStore", log],
+            path: "Sources/Simulation", swiftSettings: strict),
+
         // Executables: composition only.
         .executableTarget(
             name: "roost",
@@ -172,6 +177,11 @@ let package = Package(
             ],
             path: "Benchmarks/Measure", swiftSettings: strict),
 
+        // Runs simulations for `make sim`; not a product.
+        .executableTarget(
+            name: "roost-sim", dependencies: ["Simulation", arguments], path: "Benchmarks/Simulate",
+            swiftSettings: strict),
+
         // Tests.
         .testTarget(name: "DomainTests", dependencies: ["Domain"], exclude: ["Golden"], swiftSettings: strict),
         .testTarget(name: "ArchitectureTests", swiftSettings: strict),
@@ -202,6 +212,7 @@ let package = Package(
                 "SQLStore", "Platform", log, lifecycle, grpc, grpcTransport, x509,
             ],
             swiftSettings: strict),
+        .testTarget(name: "SimulationTests", swiftSettings: strict),
         .testTarget(
             name: "LibvirtTests", dependencies: ["Domain", "HostAgent", "LibvirtHypervisor"], swiftSettings: strict),
         .testTarget(

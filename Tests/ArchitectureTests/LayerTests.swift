@@ -50,6 +50,7 @@ private let layers: [(folder: String, imports: Set<String>)] = [
         "Sources/Adapters/APIClient",
         ["APIContract", "AsyncHTTPClient", "NIOCore", "NIOSSL", "FoundationEssentials", "Glibc"]
     ),
+    ("Sources/Simulation", ["Domain", "ControlPlane", "HostAgent", "SQLStore", "Logging"]),
     (
         "Sources/Executables/roost",
         ["APIContract", "APIClient", "ArgumentParser", "Yams", "FoundationEssentials", "Glibc"]
@@ -117,6 +118,7 @@ private let bansEverywhere: [(pattern: String, instead: String)] = [
         let known = Set(layers.map(\.folder)).union(["Sources/Executables/roostd", "Sources/Executables/roost-agent"])
         for group in try FileManager.default.contentsOfDirectory(atPath: Self.root.appending(path: "Sources").path()) {
             let path = "Sources/\(group)"
+            if known.contains(path) { continue }
             for target in try FileManager.default.contentsOfDirectory(atPath: Self.root.appending(path: path).path()) {
                 #expect(known.contains("\(path)/\(target)"), "\(path)/\(target) is not in the table of layers")
             }
