@@ -69,6 +69,7 @@ private let bansInCore: [(pattern: String, instead: String)] = [
     (#"\.random\("#, "take randomness from `RandomSource`"),
     (#"\bactor "#, "use a `Mutex`: nothing may leave the executor that was passed in"),
     (#"ContinuousClock|SuspendingClock"#, "use `TimeSource.monotonic`"),
+    (#"\.wall\(\)"#, "rows are dated by the transaction's `now`, which all nodes share"),
 ]
 
 private let bansEverywhere: [(pattern: String, instead: String)] = [

@@ -366,10 +366,3 @@ private final class Losses: Sendable {
         }
     }
 }
-
-extension Job {
-    fileprivate var fault: Fault? {
-        if case .ended(let end) = state { return end.fault }
-        return nil
-    }
-}

@@ -148,6 +148,12 @@ extension Job {
         case .waiting, .running, .parked: nil
         }
     }
+
+    /// Why it failed.
+    var fault: Fault? {
+        if case .ended(let end) = state { return end.fault }
+        return nil
+    }
 }
 
 /// Waits until `body` gives a value, for a while that is long on any machine.

@@ -18,7 +18,7 @@ package struct CertificateAuthority: Sendable {
     enum Lifetime {
         static let authority: TimeInterval = 3652 * day
         static let host: TimeInterval = 90 * day
-        /// Certificates are valid from a little before they are made, for hosts whose clock is behind.
+        /// Certificates begin a little before they are made. Roost's own programs look at their end only.
         static let clockSkew: TimeInterval = 3600
         private static let day: TimeInterval = 86400
     }

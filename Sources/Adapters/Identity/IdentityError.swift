@@ -14,7 +14,6 @@ package struct IdentityError: Error, Hashable, Sendable, CustomStringConvertible
         case noCertificate
         case wrongAuthority
         case expired
-        case notYetValid
         case wrongUsage
         case noHostID
         case wrongServerName

@@ -13,6 +13,8 @@ struct MigrateOperation: Workflow {
         let vm: VM
         let image: Image
         let destination: Placement
+        /// It is too late to begin what was asked for: only what an earlier attempt came to is found out.
+        let isLate: Bool
         let isCancelled: Bool
         /// The guest was stopped at the source already.
         let hasDeparted: Bool
@@ -82,7 +84,7 @@ struct MigrateOperation: Workflow {
         guard let options = job.payload.migration else {
             return try await ColdMove(context: context, move: self).attempt(job, order)
         }
-        if order.isCancelled || isLate(job) { return try await findOut(job, order) }
+        if order.isCancelled || order.isLate { return try await findOut(job, order) }
         let landing: MigrationLanding
         switch await prepare(job, order, options) {
         case .ready(let there): landing = there
@@ -122,7 +124,8 @@ struct MigrateOperation: Workflow {
 
     /// What to do, or nil if the VM has moved on.
     private func order(for job: Job) async throws -> Order? {
-        try await context.database.read { tx in
+        let lateAfter = context.settings.resendLimit
+        return try await context.database.read { tx in
             guard let destination = job.payload.destination, let vm = try tx.vm(job.vm), vm.operation == job.id,
                 let image = try tx.image(vm.image)
             else { return nil }
@@ -130,13 +133,9 @@ struct MigrateOperation: Workflow {
             guard isUnderWay ?? (vm.state.placement == destination) else { return nil }
             return Order(
                 vm: vm, image: image, destination: destination,
+                isLate: job.attempts > 1 && tx.now > job.createdAt.adding(lateAfter),
                 isCancelled: try tx.job(job.id)?.payload.isCancelRequested ?? false, hasDeparted: isUnderWay == nil)
         }
-    }
-
-    /// Whether it is too late to begin what was asked for: only what an earlier attempt came to is found out then.
-    private func isLate(_ job: Job) -> Bool {
-        job.attempts > 1 && context.time.wall() > job.createdAt.adding(context.settings.resendLimit)
     }
 
     // MARK: The destination

@@ -5,10 +5,10 @@ struct StopOperation: Workflow {
     let context: Context
 
     func attempt(_ job: Job) async throws -> Attempt {
-        guard let session = try await sessionIfWanted(job) else {
+        guard let (session, now) = try await sessionIfWanted(job) else {
             return try await context.supersede(job, "stop.superseded")
         }
-        if let settled = try await settleIfLate(job, session) { return settled }
+        if let settled = try await settleIfLate(job, session, now) { return settled }
         await context.faults.reach("stop.before-command")
         let message = StopVMOnHypervisor(
             vm: job.vm, epoch: job.epoch, mode: job.payload.mode ?? .grace,
@@ -41,21 +41,22 @@ struct StopOperation: Workflow {
 
     private func isDeferrable(_ job: Job) -> Bool { job.payload.isDeferrable ?? false }
 
-    /// The host's session before the command is sent; nil if nobody wants this stop any more.
-    private func sessionIfWanted(_ job: Job) async throws -> Int64? {
+    /// The host's session before the command is sent, and the time as the job's row counts it; nil if nobody wants this stop
+    /// any more.
+    private func sessionIfWanted(_ job: Job) async throws -> (Int64, Timestamp)? {
         try await context.database.read { tx in
             guard let vm = try tx.vm(job.vm), vm.operation == job.id,
                 vm.state.placement == job.placement || vm.state.placement == nil
             else { return nil }
-            return try tx.session(of: job)
+            return (try tx.session(of: job), tx.now)
         }
     }
 
     /// A stop that may not be deferred is not sent any more long after it was asked for: only what an earlier sending came
     /// to is found out. Nil while it may be sent.
-    private func settleIfLate(_ job: Job, _ session: Int64) async throws -> Attempt? {
+    private func settleIfLate(_ job: Job, _ session: Int64, _ now: Timestamp) async throws -> Attempt? {
         let patience = context.settings.resendLimit + .seconds(job.payload.timeout ?? 0)
-        guard !isDeferrable(job), job.attempts > 1, context.time.wall() > job.createdAt.adding(patience) else {
+        guard !isDeferrable(job), job.attempts > 1, now > job.createdAt.adding(patience) else {
             return nil
         }
         switch await context.sessions.settle(job.command, on: job.host, limit: context.settings.stopLimit) {

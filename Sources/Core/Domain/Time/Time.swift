@@ -19,7 +19,7 @@ extension Duration {
 
 /// Time as Core sees it: passed in, so that the simulator can own it.
 package protocol TimeSource: Sendable {
-    /// The wall clock, only for what people read and for due times on this one machine.
+    /// The wall clock of this machine, only for what people read: other machines' may be days apart.
     func wall() -> Timestamp
     /// Time since some fixed moment; never goes back. Leases and timeouts are measured on this.
     func monotonic() -> Duration
