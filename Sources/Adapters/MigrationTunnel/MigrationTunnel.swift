@@ -58,7 +58,10 @@ package final class MigrationTunnel: MigrationChannel {
                         passage.add(channel)
                         let pipeline = channel.pipeline.syncOperations
                         try pipeline.addHandler(credentials.serverHandler())
-                        try pipeline.addHandler(DoorHandler(targets: targets, passage: passage, land: land))
+                        try pipeline.addHandler(
+                            DoorHandler(targets: targets, passage: passage, land: land) {
+                                await self.close(vm, upTo: epoch)
+                            })
                     }
                 }
                 .childTunnelOptions()

@@ -65,13 +65,19 @@ final class DoorHandler: ChannelInboundHandler {
     private let targets: [Way: String]
     private let passage: Passage
     private let land: @Sendable (LandingWord) async -> Bool
+    private let shut: @Sendable () async -> Void
     private var splice: Splice?
     private var awaitsWord = false
 
-    init(targets: [Way: String], passage: Passage, land: @escaping @Sendable (LandingWord) async -> Bool) {
+    /// - Parameter shut: called once the guest goes on here: nothing more is to come through the door.
+    init(
+        targets: [Way: String], passage: Passage, land: @escaping @Sendable (LandingWord) async -> Bool,
+        shut: @escaping @Sendable () async -> Void
+    ) {
         self.targets = targets
         self.passage = passage
         self.land = land
+        self.shut = shut
     }
 
     func channelRead(context: ChannelHandlerContext, data: NIOAny) {
@@ -96,12 +102,13 @@ final class DoorHandler: ChannelInboundHandler {
     private func hear(_ buffer: inout ByteBuffer, _ context: ChannelHandlerContext) {
         guard let byte = buffer.readInteger(as: UInt8.self) else { return }
         guard let word = LandingWord(rawValue: byte) else { return context.close(promise: nil) }
-        let (channel, land) = (context.channel, land)
+        let (channel, land, shut) = (context.channel, land, shut)
         // What has been said is carried out, also when the connection ends meanwhile.
         Task {
             let goesOn = await land(word)
             try? await channel.writeAndFlush(ByteBuffer(bytes: [goesOn ? 1 : 0]))
             try? await channel.close()
+            if goesOn { await shut() }
         }
     }
 
