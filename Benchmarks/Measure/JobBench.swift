@@ -36,6 +36,7 @@ struct JobBench: Sendable {
 
     func addHost() async throws {
         let host = host
+        try await NodeService(context).join()
         try await store.write("measure.host") { tx in
             try tx.insert(Host(id: host, name: "h", createdAt: tx.now, updatedAt: tx.now))
         }

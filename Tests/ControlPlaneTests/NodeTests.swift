@@ -56,7 +56,7 @@ import Testing
         try await connect(rig, as: deadContext)
         let vm = try await stoppingVM(rig)
         let claimed = try await rig.database.write("claim") {
-            try $0.claimDueJobs(owner: deadContext.node.id, limit: 10)
+            try $0.leaseDueJobs(owner: deadContext.node.id, limit: 10).read()
         }
         #expect(claimed.count == 1)
         let watching = Task { await alive.run() }

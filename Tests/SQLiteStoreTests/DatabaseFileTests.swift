@@ -52,10 +52,9 @@ import Testing
         for column in ["labels", "node", "highest_epoch", "awaited"] {
             try await first.raw("ALTER TABLE host DROP COLUMN \(column)")
         }
-        for table in ["node", "errand", "writer", "schema_reader", "recovery"] {
+        for table in ["node", "errand", "writer", "schema_reader", "recovery", "lessee"] {
             try await first.raw("DROP TABLE \(table)")
         }
-        try await first.raw("DROP INDEX job_running")
         try await first.raw("ALTER TABLE job DROP COLUMN peer")
         try await first.raw("UPDATE vm SET last_host = '\(Sample.hostID(9))', epoch = 5")
         try await first.raw("DELETE FROM schema_version WHERE version > 1")

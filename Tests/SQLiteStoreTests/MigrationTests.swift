@@ -91,4 +91,46 @@ import Testing
             store.close()
         }
     }
+
+    @Test func `leasing a job changes nothing that an index of jobs goes by`() async throws {
+        let place = try TemporaryStore()
+        defer { place.remove() }
+        let store = try place.open()
+        defer { store.close() }
+        let indexes = try await store.raw("SELECT sql FROM sqlite_master WHERE tbl_name = 'job' AND type = 'index'")
+            .compactMap { if case .text(let sql) = $0 { sql } else { nil } }
+        #expect(indexes.count == 8)
+        for column in ["state", "owner", "lease_token", "attempts", "revision", "updated_at"] {
+            let named = indexes.filter { $0.split { !$0.isLetter && $0 != "_" }.contains(Substring(column)) }
+            #expect(named.isEmpty, "by \(column)")
+        }
+    }
+
+    @Test func `a second unfinished job under one key has the turn of the first, which the table refuses`() async throws
+    {
+        let place = try TemporaryStore()
+        defer { place.remove() }
+        let store = try place.open()
+        defer { store.close() }
+        let enqueue = { (number: Int, epoch: Int64) in
+            try await store.write("enqueue") { try $0.enqueue(Sample.job(number, vm: 1, epoch: epoch)) }
+        }
+        let first = try await enqueue(1, 1)
+        _ = try await enqueue(2, 2)
+        let twin = """
+            UPDATE job SET unique_key = (SELECT unique_key FROM job WHERE id = '\(Sample.jobID(1))')
+            WHERE id = '\(Sample.jobID(2))'
+            """
+        let fault = await #expect(throws: Fault.self) { try await store.raw(twin) }
+        #expect(fault?.code == .internalError)
+        try await store.write("end") { tx in
+            var ended = first
+            ended.state = .ended(JobEnd(.succeeded, .stopped))
+            _ = try tx.replace(ended, atRevision: 1)
+        }
+        #expect(try await enqueue(3, 1).id == Sample.jobID(3))
+        #expect(try await enqueue(4, 1).id == Sample.jobID(3))
+        let turns = try await store.raw("SELECT turn FROM job WHERE unique_key = '\(first.uniqueKey)' ORDER BY id")
+        #expect(turns == [.integer(0), .integer(1)])
+    }
 }

@@ -9,7 +9,7 @@ import Testing
 /// Databases as releases with an older schema left them: `Fixtures/version-N.sql` is the dump of one, made by the migrations
 /// up to N, with work that was under way. They are never changed.
 @Suite struct OlderDatabaseTests {
-    private static let versions = 1...5
+    private static let versions = 1...6
 
     /// A file with the fixture in it, not opened since.
     private func older(_ version: Int) async throws -> TemporaryStore {
@@ -45,6 +45,11 @@ import Testing
         #expect(versions == Schema.migrations.map { SQLValue($0.version) })
         #expect(try await store.raw("PRAGMA foreign_key_check").isEmpty)
 
+        // Of one key's jobs the unfinished one comes last, also where it was not the last to be written.
+        let turns = try await store.raw(
+            "SELECT turn FROM job WHERE kind = 'operation.stop' ORDER BY ended_at IS NULL, id")
+        #expect(turns == (version >= 6 ? [.integer(0), .integer(1)] : []))
+
         // As a server does that starts.
         let claimed = try await store.write("start") { tx in
             try tx.retryParkedOperations()
@@ -54,6 +59,8 @@ import Testing
         let expected: [(number: Int, kind: JobKind, since: Int)] = [
             // Operations first.
             (4, .migrateOperation, 2),
+            // It was parked, and is tried again.
+            (6, .stopOperation, 6),
             // It ran, so that it is due since now.
             (2, .startOperation, 1),
             (1, .stopVM, 1), (3, .destroyVM, 1), (5, .deleteVolume, 4),

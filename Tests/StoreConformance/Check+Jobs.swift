@@ -26,10 +26,13 @@ extension Check {
             job.note("it's away", at: Sample.time)
             job.note("still away", at: Sample.time.adding(.seconds(1)))
             job.endedAt = state.isEnded ? Sample.time : nil
-            let written = job
-            let enqueued = try await store.write("enqueue") { try $0.enqueue(written) }
-            #expect(enqueued == written)
-            #expect(try await store.read { try $0.job(written.id) } == written)
+            // A parked job is due at no time, whatever it was due at before.
+            let given = job
+            if state == .parked { job.nextAttemptAt = .never }
+            let kept = job
+            let enqueued = try await store.write("enqueue") { try $0.enqueue(given) }
+            #expect(enqueued == kept)
+            #expect(try await store.read { try $0.job(given.id) } == kept)
         }
     }
 

@@ -228,12 +228,11 @@ extension Check {
     @Sendable private static func drainsAreWoken(_ store: any Database, _ clock: ManualClock) async throws {
         let later = Sample.time.adding(.seconds(60))
         try await store.write("enqueue") { transaction in
-            _ = try transaction.enqueue(Sample.job(1, .maintainOperation, host: 1, due: later))
+            _ = try transaction.enqueue(Sample.drain(1, host: 1, due: later))
             _ = try transaction.enqueue(Sample.job(2, .stopOperation, host: 1, due: later))
-            // Of another VM, and the same host: it is the same drain.
-            let same = try transaction.enqueue(Sample.job(3, .maintainOperation, host: 1, due: later))
+            let same = try transaction.enqueue(Sample.drain(3, host: 1, due: later))
             #expect(same.id == Sample.jobID(1))
-            _ = try transaction.enqueue(Sample.job(4, .maintainOperation, host: 2))
+            _ = try transaction.enqueue(Sample.drain(4, host: 2))
             #expect(try transaction.openDrain(of: Sample.hostID(1))?.id == Sample.jobID(1))
             #expect(try transaction.openDrain(of: Sample.hostID(3)) == nil)
         }

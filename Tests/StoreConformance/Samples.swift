@@ -45,6 +45,12 @@ package enum Sample {
             createdAt: time, updatedAt: time)
     }
 
+    package static func drain(_ number: Int, host: Int, due: Timestamp = time) -> Job {
+        Job(
+            id: jobID(number), kind: .maintainOperation, vm: .nobody, host: hostID(host), epoch: .none,
+            payload: JobPayload(), wish: 0, nextAttemptAt: due, requestedBy: "admin", createdAt: time, updatedAt: time)
+    }
+
     package static func node(_ id: String, place: String = "here") -> Node {
         Node(id: id, place: place, name: "n", version: "1", startedAt: time, seenAt: time)
     }

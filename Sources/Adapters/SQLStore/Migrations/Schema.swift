@@ -3,7 +3,7 @@ import Domain
 /// The database's shape: brought up to date when the store opens, never changed otherwise.
 enum Schema {
     /// In order. A migration that was released is never changed: databases have run it.
-    static let migrations: [Migration] = [.records, .moves, .placement, .keptVMs, .parkedJobs, .nodes]
+    static let migrations: [Migration] = [.records, .moves, .placement, .keptVMs, .parkedJobs, .nodes, .jobLeases]
 
     static var newest: Int { migrations.map(\.version).max() ?? 0 }
 

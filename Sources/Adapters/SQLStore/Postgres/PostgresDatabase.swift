@@ -45,7 +45,7 @@ package final class PostgresDatabase: ControlPlane.Database {
         self.logger = logger
         group = GroupCommit(faults: faults, logger: logger, onCommit: onCommit)
         try Self.migrate(url, clock, logger)
-        writer = PostgresLane(url: url, logger: logger)
+        writer = PostgresLane(url: url, label: "roost.store.writer", isWriter: true, logger: logger)
         readers = PostgresReaders(url: url, logger: logger)
         tag = UUID().uuidString
         listener = PostgresListener(url: url, tag: tag, logger: logger, onNotice: onNotice)
@@ -217,6 +217,10 @@ package final class PostgresDatabase: ControlPlane.Database {
             let commit = try PostgresCommit(session, writer: nil, clock: clock, logger: logger)
             let now = try commit.begin()
             let applied = try Schema.migrate(PostgresDDL(statements: commit.sql), now: now)
+            if !applied.isEmpty {
+                // Room beside each row for its next version: taking a job up writes no index then.
+                try commit.sql.execute("ALTER TABLE job SET (fillfactor = 50)")
+            }
             commit.forgetWriters()
             try commit.commit(notifying: nil)
             if !applied.isEmpty {

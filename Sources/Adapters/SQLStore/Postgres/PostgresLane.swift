@@ -9,9 +9,9 @@ final class PostgresLane: @unchecked Sendable {
     private let queue: DispatchQueue
     private let session: PostgresSession
 
-    init(url: String, label: String = "roost.store.writer", logger: Logger) {
+    init(url: String, label: String, isWriter: Bool = false, logger: Logger) {
         queue = DispatchQueue(label: label)
-        session = PostgresSession(url: url, logger: logger)
+        session = PostgresSession(url: url, isWriter: isWriter, logger: logger)
     }
 
     func run(_ body: @escaping @Sendable (PostgresSession) -> Void) {

@@ -17,9 +17,18 @@ final class PostgresSession {
         "SELECT set_config('synchronous_commit', 'on', false) WHERE current_setting('synchronous_commit') = 'off'",
     ]
 
-    init(url: String, logger: Logger) {
+    /// What a connection that writes is told besides. Its statements look few rows up, by their indexes; the planner must not
+    /// think otherwise while its figures are older than the latest thousands of rows.
+    private static let writerSettings = [
+        "SET random_page_cost = 1.1", "SET enable_hashjoin = off", "SET enable_mergejoin = off", "SET jit = off",
+    ]
+
+    private let own: [String]
+
+    init(url: String, isWriter: Bool = false, logger: Logger) {
         self.url = url
         self.logger = logger
+        own = Self.settings + (isWriter ? Self.writerSettings : [])
     }
 
     /// The connection, a new one if there is none or it was lost.
@@ -27,7 +36,7 @@ final class PostgresSession {
         if let connection, !connection.isLost { return connection }
         connection = nil
         let new = try PostgresConnection(url: url)
-        for setting in Self.settings { _ = try new.ask(setting) }
+        for setting in own { _ = try new.ask(setting) }
         connection = new
         return new
     }

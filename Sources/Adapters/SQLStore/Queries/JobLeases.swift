@@ -3,35 +3,39 @@ import Domain
 
 /// The job engine's part of `JobTable`: who works on what, and which steps are done.
 extension SQLTransaction {
-    func claimDueJobs(owner: String, limit: Int) throws -> [Job] {
+    func leaseDueJobs(owner: String, limit: Int) throws -> LeasedJobs {
         // Operations first: whoever waits for one does not wait behind the leftovers of a host that came back.
         var due = try dueJobs(owner, limit, where: Self.isOperation)
         if due.count < limit { due += try dueJobs(owner, limit - due.count, where: "NOT (\(Self.isOperation))") }
+        if !due.isEmpty {
+            try sql.perform("INSERT INTO lessee (id) VALUES (?) ON CONFLICT (id) DO NOTHING", [.text(owner)])
+        }
         for (part, places) in SQLText.groups(of: due) {
             let rest = Array(repeating: SQLValue.null, count: places - part.count)
-            let claimed = try records.execute(
+            let leased = try records.execute(
                 """
                 UPDATE job SET state = 'running', owner = ?, lease_token = lease_token + 1, attempts = attempts + 1,
                     revision = revision + 1, updated_at = ?
                 WHERE id IN (\(SQLText.places(places))) AND state = 'waiting'
                 """, [.text(owner), SQLValue(now)] + part.map { SQLValue($0.id) } + rest)
-            guard claimed == part.count else { throw LostRace() }
+            guard leased == part.count else { throw LostRace() }
         }
-        return due.map { $0.claimed(by: owner, at: now) }
+        return LeasedJobs(count: due.count) { [due, now] in due.map { $0.job().leased(by: owner, at: now) } }
     }
 
     /// Waiting jobs whose time has come, earliest first.
-    private func dueJobs(_ owner: String, _ limit: Int, where condition: String) throws -> [Job] {
+    private func dueJobs(_ owner: String, _ limit: Int, where condition: String) throws -> [JobReading] {
         // The number stands in the statement, so that it is planned for as few rows as it yields; there are few numbers, so
         // that it can be kept prepared.
         var size = 1
         while size < limit { size *= 2 }
         return try sql.query(
             """
-            \(JobRows.select) WHERE state = 'waiting' AND \(condition) AND next_attempt_at <= ? AND \(Self.isMine)
+            \(JobRows.select)
+            WHERE ended_at IS NULL AND state = 'waiting' AND \(condition) AND next_attempt_at <= ? AND \(Self.isMine)
             ORDER BY next_attempt_at, created_at, id LIMIT \(size)
             """, SQLValue(now), .text(owner)
-        ).prefix(limit).map(JobRows.record)
+        ).prefix(limit).map(JobReading.init)
     }
 
     /// As the index of due operations has it.
@@ -40,7 +44,7 @@ extension SQLTransaction {
     func nextDueTime(for owner: String) throws -> Timestamp? {
         let rows = try sql.query(
             """
-            SELECT id, next_attempt_at FROM job WHERE state = 'waiting' AND \(Self.isMine)
+            SELECT id, next_attempt_at FROM job WHERE ended_at IS NULL AND state = 'waiting' AND \(Self.isMine)
             ORDER BY next_attempt_at LIMIT 1
             """, .text(owner))
         return try rows.first.map { try RowReader("job", $0).time("next_attempt_at") }
@@ -54,7 +58,7 @@ extension SQLTransaction {
         let retried = try sql.execute(
             """
             UPDATE job SET state = 'waiting', next_attempt_at = ?, revision = revision + 1, updated_at = ?
-            WHERE state = 'parked' AND kind LIKE 'operation.%'
+            WHERE ended_at IS NULL AND state = 'parked' AND \(Self.isOperation)
             """, SQLValue(now), SQLValue(now))
         if retried > 0 { noteJobs() }
     }
@@ -64,7 +68,7 @@ extension SQLTransaction {
             """
             UPDATE job SET next_attempt_at = CASE WHEN next_attempt_at > ? THEN ? ELSE next_attempt_at END,
                 revision = revision + 1, updated_at = ?
-            WHERE (host = ? OR peer = ?) AND state = 'waiting'
+            WHERE (host = ? OR peer = ?) AND ended_at IS NULL AND state = 'waiting'
             """, SQLValue(now), SQLValue(now), SQLValue(now), SQLValue(host), SQLValue(host))
         if woken > 0 { noteJobs() }
         return woken
@@ -75,15 +79,15 @@ extension SQLTransaction {
         let woken = try sql.execute(
             """
             UPDATE job SET next_attempt_at = ?, revision = revision + 1, updated_at = ?
-            WHERE unique_key >= 'maintain/' AND unique_key < 'maintain0' AND ended_at IS NULL
+            WHERE vm = ? AND unique_key >= 'maintain/' AND unique_key < 'maintain0' AND ended_at IS NULL
                 AND state = 'waiting' AND next_attempt_at > ?
-            """, SQLValue(now), SQLValue(now), SQLValue(now))
+            """, SQLValue(now), SQLValue(now), SQLValue(VMID.nobody), SQLValue(now))
         if woken > 0 { noteJobs() }
     }
 
     func openDrain(of host: HostID) throws -> Job? {
         try sql.query(
-            "\(JobRows.select) WHERE unique_key = ? AND ended_at IS NULL", SQLValue("maintain/\(host)")
+            "\(JobRows.select) WHERE \(JobRows.unfinished)", SQLValue(VMID.nobody), SQLValue("maintain/\(host)")
         ).first.map(JobRows.record)
     }
 
@@ -122,7 +126,7 @@ extension SQLTransaction {
 
 extension Job {
     /// This job, as the row of it is once `owner` has leased it.
-    fileprivate func claimed(by owner: String, at now: Timestamp) -> Job {
+    fileprivate func leased(by owner: String, at now: Timestamp) -> Job {
         var next = self
         next.state = .running
         next.owner = owner

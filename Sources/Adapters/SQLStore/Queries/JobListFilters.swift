@@ -35,15 +35,20 @@ enum JobListFilters {
 
         var condition: SQLCondition {
             switch self {
-            case .waiting, .pending: SQLCondition("state = 'waiting'")
-            case .running: SQLCondition("state = 'running'")
-            case .needsAttention: SQLCondition("state = 'parked'")
+            case .waiting, .pending: open("waiting")
+            case .running: open("running")
+            case .needsAttention: open("parked")
             case .done: SQLCondition("state = 'ended' AND verdict <> 'cancelled'")
             case .succeeded: ended(.succeeded)
             case .failed: ended(.failed)
             case .superseded: ended(.superseded)
             case .cancelled: ended(.cancelled)
             }
+        }
+
+        /// Found among the unfinished ones by their own index, however many have ended.
+        private func open(_ state: String) -> SQLCondition {
+            SQLCondition("ended_at IS NULL AND state = '\(state)'")
         }
 
         private func ended(_ verdict: JobEnd.Verdict) -> SQLCondition {

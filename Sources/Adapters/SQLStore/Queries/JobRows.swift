@@ -14,8 +14,17 @@ enum JobRows {
     ]
     static let columns = (fixed + changing).joined(separator: ", ")
     static let select = "SELECT \(columns) FROM job"
-    static let insert =
-        SQLText.insert(into: "job", fixed + changing) + " ON CONFLICT (unique_key) WHERE ended_at IS NULL DO NOTHING"
+    /// With the values of all columns, then the VM and the key. The turn of a key rises with each job of it that has ended, so
+    /// that a second one beside an unfinished one would have the same turn: the unique index `job_key` refuses it. An index of
+    /// what is unfinished would do the same, and be written again at each end, in the order of the VMs' random ids.
+    static let insert = """
+        INSERT INTO job (\(columns), turn) VALUES (\(SQLText.places(fixed.count + changing.count)), COALESCE(
+            (SELECT turn + CASE WHEN ended_at IS NULL THEN 0 ELSE 1 END FROM job WHERE vm = ? AND unique_key = ?
+            ORDER BY turn DESC LIMIT 1), 0))
+        ON CONFLICT (vm, unique_key, turn) DO NOTHING
+        """
+    /// Of a VM and a key.
+    static let unfinished = "vm = ? AND unique_key = ? AND ended_at IS NULL"
     static let update = SQLText.update("job", changing)
 
     static let list = ListSQL<Job>(
@@ -60,40 +69,29 @@ enum JobRows {
         ]
     }
 
-    /// `job` as it is stored now: an ended job has the time of its end, and only a running one has an owner.
+    /// `job` as it is stored now: an ended job has the time of its end, only a running one has an owner, and a
+    /// parked one is never due.
     static func settled(_ job: Job, revision: Int, at now: Timestamp) -> Job {
         var stored = job
         stored.revision = revision
         stored.updatedAt = now
         switch job.state {
-        case .waiting, .parked: (stored.owner, stored.endedAt) = (nil, nil)
+        case .waiting: (stored.owner, stored.endedAt) = (nil, nil)
+        case .parked: (stored.owner, stored.endedAt, stored.nextAttemptAt) = (nil, nil, .never)
         case .running: stored.endedAt = nil
         case .ended: (stored.owner, stored.endedAt) = (nil, job.endedAt ?? now)
         }
         return stored
     }
 
-    static func record(_ row: SQLRow) throws -> Job {
-        let read = RowReader("job", row)
-        let work = StoredWork(kind: try read.text("kind"), payload: try read.text("payload"))
-        return Job(
-            id: try read.id("id"), kind: work.kind, vm: try read.id("vm"), host: try read.id("host"),
-            epoch: try read.epoch("epoch"), payload: work.payload, state: try state(read),
-            wish: try read.int("wish"), attempts: try read.int("attempts"),
-            firstError: try error(read, "first_error"), lastError: try error(read, "last_error"),
-            nextAttemptAt: try read.time("next_attempt_at"), owner: try read.optionalText("owner"),
-            leaseToken: try read.integer("lease_token"), requestedBy: try read.text("requested_by"),
-            revision: try read.int("revision"), createdAt: try read.time("created_at"),
-            updatedAt: try read.time("updated_at"), endedAt: try read.optionalTime("ended_at"),
-            unreadable: work.unreadable)
-    }
+    static func record(_ row: SQLRow) throws -> Job { try JobReading(row).job() }
 
-    private static func error(_ read: RowReader, _ column: String) throws -> JobError? {
+    fileprivate static func error(_ read: RowReader, _ column: String) throws -> JobError? {
         guard let message = try read.optionalText(column) else { return nil }
         return JobError(message, at: try read.time("\(column)_at"))
     }
 
-    private static func state(_ read: RowReader) throws -> JobState {
+    fileprivate static func state(_ read: RowReader) throws -> JobState {
         let phase: Phase = try read.label("state")
         let verdict: JobEnd.Verdict? = try read.optionalLabel("verdict")
         let outcome = try read.optionalText("outcome").map { JobOutcome(rawValue: $0) ?? .unnamed }
@@ -109,6 +107,36 @@ enum JobRows {
     }
 }
 
+/// A row of `job` that makes sense. What the job is to do is left to be read, which takes as long as all the rest and cannot
+/// fail.
+struct JobReading: Sendable {
+    let id: JobID
+    let job: @Sendable () -> Job
+
+    init(_ row: SQLRow) throws {
+        let read = RowReader("job", row)
+        let id: JobID = try read.id("id")
+        let (kind, payload) = (try read.text("kind"), try read.text("payload"))
+        let (vm, host): (VMID, HostID) = (try read.id("vm"), try read.id("host"))
+        let (epoch, state, wish) = (try read.epoch("epoch"), try JobRows.state(read), try read.int("wish"))
+        let attempts = try read.int("attempts")
+        let (first, last) = (try JobRows.error(read, "first_error"), try JobRows.error(read, "last_error"))
+        let (next, owner) = (try read.time("next_attempt_at"), try read.optionalText("owner"))
+        let (token, requester) = (try read.integer("lease_token"), try read.text("requested_by"))
+        let (revision, created) = (try read.int("revision"), try read.time("created_at"))
+        let (updated, ended) = (try read.time("updated_at"), try read.optionalTime("ended_at"))
+        self.id = id
+        job = {
+            let work = StoredWork(kind: kind, payload: payload)
+            return Job(
+                id: id, kind: work.kind, vm: vm, host: host, epoch: epoch, payload: work.payload, state: state,
+                wish: wish, attempts: attempts, firstError: first, lastError: last, nextAttemptAt: next, owner: owner,
+                leaseToken: token, requestedBy: requester, revision: revision, createdAt: created, updatedAt: updated,
+                endedAt: ended, unreadable: work.unreadable)
+        }
+    }
+}
+
 extension SQLTransaction: JobTable {
     func job(_ id: JobID) throws -> Job? {
         try sql.query("\(JobRows.select) WHERE id = ?", SQLValue(id)).first.map(JobRows.record)
@@ -117,32 +145,35 @@ extension SQLTransaction: JobTable {
     func jobs(_ query: ListQuery) throws -> ListPage<Job> { try JobRows.list.page(query, on: sql) }
 
     func unfinishedJobs(of vm: VMID) throws -> [Job] {
-        try sql.query("\(JobRows.select) WHERE vm = ? AND state <> 'ended' ORDER BY created_at, id", SQLValue(vm))
+        try sql.query("\(JobRows.select) WHERE vm = ? AND ended_at IS NULL ORDER BY created_at, id", SQLValue(vm))
             .map(JobRows.record)
     }
 
     func unfinishedJobs(on host: HostID) throws -> [Job] {
         try sql.query(
-            "\(JobRows.select) WHERE (host = ? OR peer = ?) AND state <> 'ended' ORDER BY created_at, id",
+            "\(JobRows.select) WHERE (host = ? OR peer = ?) AND ended_at IS NULL ORDER BY created_at, id",
             SQLValue(host), SQLValue(host)
         ).map(JobRows.record)
     }
 
     func parkedJobs(of vm: VMID) throws -> [Job] {
-        try sql.query("\(JobRows.select) WHERE vm = ? AND state = 'parked' ORDER BY created_at, id", SQLValue(vm))
-            .map(JobRows.record)
+        try sql.query(
+            "\(JobRows.select) WHERE vm = ? AND ended_at IS NULL AND state = 'parked' ORDER BY created_at, id",
+            SQLValue(vm)
+        )
+        .map(JobRows.record)
     }
 
     func enqueue(_ new: Job) throws -> Job {
         let job = JobRows.settled(new, revision: new.revision, at: new.updatedAt)
         let values = JobRows.fixedValues(job) + (try JobRows.changingValues(job))
-        guard try sql.execute(JobRows.insert, values) == 0 else {
+        let key = [SQLValue(job.vm), SQLValue(job.uniqueKey)]
+        guard try sql.execute(JobRows.insert, values + key) == 0 else {
             noteJobs()
             return job
         }
-        let others = try sql.query(
-            "\(JobRows.select) WHERE unique_key = ? AND ended_at IS NULL", SQLValue(job.uniqueKey))
-        // None: it ended in between.
+        let others = try sql.query("\(JobRows.select) WHERE \(JobRows.unfinished)", key)
+        // None: the row that is there is another one with this id.
         guard let other = others.first else { throw LostRace() }
         return try JobRows.record(other)
     }
@@ -175,7 +206,7 @@ extension SQLTransaction: JobTable {
         try sql.execute(
             """
             DELETE FROM job WHERE id IN (SELECT id FROM job
-                WHERE state = 'ended' AND verdict = ? AND ended_at < ? ORDER BY ended_at LIMIT ?)
+                WHERE verdict = ? AND ended_at < ? ORDER BY ended_at LIMIT ?)
             """, SQLValue(verdict), SQLValue(time), SQLValue(limit))
     }
 }

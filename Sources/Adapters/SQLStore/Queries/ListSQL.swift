@@ -32,8 +32,9 @@ struct ListFilter: Sendable {
     /// Another resource, by its id or by the name of one for which `isNamed` holds.
     static func reference(_ column: String, to table: String, where isNamed: String = "1 = 1") -> ListFilter {
         ListFilter { _, value, _ in
+            // One set, so that the column's index is used: an `OR` makes the planner read the whole table.
             SQLCondition(
-                "(\(column) = ? OR \(column) IN (SELECT id FROM \(table) WHERE name = ? AND \(isNamed)))",
+                "\(column) IN (SELECT ? UNION ALL SELECT id FROM \(table) WHERE name = ? AND \(isNamed))",
                 [.text(value), .text(value)])
         }
     }

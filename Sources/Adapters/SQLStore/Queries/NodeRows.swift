@@ -56,10 +56,13 @@ extension SQLTransaction: NodeTable {
     }
 
     func takeOverStrandedLeases() throws -> Int {
+        let gone = NodeRows.isStranded("id")
+        if try sql.query("SELECT id FROM lessee WHERE \(gone) LIMIT 1").isEmpty { return 0 }
+        try sql.execute("DELETE FROM lessee WHERE \(gone)")
         let taken = try sql.execute(
             """
             UPDATE job SET state = 'waiting', owner = NULL, next_attempt_at = ?, revision = revision + 1, updated_at = ?
-            WHERE state = 'running' AND \(NodeRows.isStranded("owner"))
+            WHERE ended_at IS NULL AND state = 'running' AND \(NodeRows.isStranded("owner"))
             """, SQLValue(now), SQLValue(now))
         if taken > 0 { noteJobs() }
         return taken

@@ -37,7 +37,7 @@ extension SQLTransaction: RecoveryTable {
     }
 
     func unfinishedJobs() throws -> [Job] {
-        try sql.query("\(JobRows.select) WHERE state <> 'ended' ORDER BY created_at, id").map(JobRows.record)
+        try sql.query("\(JobRows.select) WHERE ended_at IS NULL ORDER BY created_at, id").map(JobRows.record)
     }
 
     func breakLeases() throws {
@@ -45,7 +45,7 @@ extension SQLTransaction: RecoveryTable {
             """
             UPDATE job SET state = 'waiting', owner = NULL, lease_token = lease_token + 1, revision = revision + 1,
                 updated_at = ?
-            WHERE state = 'running'
+            WHERE ended_at IS NULL AND state = 'running'
             """, SQLValue(now))
     }
 

@@ -46,6 +46,8 @@ package final class SQLiteDatabase: ControlPlane.Database {
             try pool.writeWithoutTransaction { try $0.execute(sql: "PRAGMA synchronous = FULL") }
             // The rows and indexes that a day's jobs touch; memory is taken as they are.
             try pool.writeWithoutTransaction { try $0.execute(sql: "PRAGMA cache_size = -16384") }
+            // Pages that many commits change are copied into the file once for all of them.
+            try pool.writeWithoutTransaction { try $0.execute(sql: "PRAGMA wal_autocheckpoint = 32768") }
             try self.init(.file(pool), clock: clock, faults: faults, logger: logger, onCommit: onCommit)
         } catch {
             throw SQLiteFault.fault(of: error, opening: path, logger)

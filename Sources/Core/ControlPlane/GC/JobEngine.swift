@@ -59,13 +59,13 @@ package final class JobEngine: Sendable {
                     return ([], min(sweep, .milliseconds(time.milliseconds - due.1.milliseconds)))
                 }
             }
-            let claimed = try await context.database.write("job.claim") { tx in
+            let leased = try await context.database.write("job.claim") { tx in
                 // Nothing is done on the word of an older copy before that was accepted.
-                try tx.recovery().observing == nil ? tx.claimDueJobs(owner: owner, limit: limit) : []
+                try tx.recovery().observing == nil ? tx.leaseDueJobs(owner: owner, limit: limit) : .none
             }
-            places.take(claimed.count)
+            places.take(leased.count)
             // There was nothing after all: when there will be is found out next.
-            return (claimed, claimed.isEmpty ? .zero : sweep)
+            return (leased.read(), leased.count == 0 ? .zero : sweep)
         } catch {
             context.logger.error("cannot take up jobs", metadata: ["error": "\(error)"])
             return ([], sweep)

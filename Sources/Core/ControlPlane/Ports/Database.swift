@@ -101,7 +101,7 @@ package struct Allocation: Hashable, Sendable {
 }
 
 /// A job whose kind or payload cannot be read is a job like others here, with `unreadable` set; what is stored of it in
-/// their place stays as it is, whatever else of it is written.
+/// their place stays as it is, whatever else of it is written. A parked job is stored as due at `Timestamp.never`.
 package protocol JobTable {
     func job(_ id: JobID) throws -> Job?
     func jobs(_ query: ListQuery) throws -> ListPage<Job>
@@ -110,7 +110,7 @@ package protocol JobTable {
     func unfinishedJobs(on host: HostID) throws -> [Job]
     /// Jobs of `vm` that are parked.
     func parkedJobs(of vm: VMID) throws -> [Job]
-    /// Writes the job, unless an unfinished one has its unique key; returns the one that is there then.
+    /// Writes the job, unless an unfinished one of its VM has its unique key; returns the one that is there then.
     func enqueue(_ job: Job) throws -> Job
     /// Writes `next` if the row still has `revision`; throws `LostRace` otherwise.
     func replace(_ next: Job, atRevision revision: Int) throws -> Job
@@ -122,7 +122,7 @@ package protocol JobTable {
     func end(_ job: JobID, underLease token: Int64, as end: JobEnd) throws -> Bool
     /// Leases up to `limit` waiting jobs whose time has come, earliest first, to `owner`: running, with a new token and
     /// one attempt more. Jobs of a host whose session another node holds are that node's.
-    func claimDueJobs(owner: String, limit: Int) throws -> [Job]
+    func leaseDueJobs(owner: String, limit: Int) throws -> LeasedJobs
     /// The earliest time at which a waiting job is due that `owner` may claim.
     func nextDueTime(for owner: String) throws -> Timestamp?
     /// Makes all parked operations due now: this release may be able to do what another could not.
@@ -140,6 +140,20 @@ package protocol JobTable {
     func recordStep(_ output: String, of job: JobID, named step: String, underLease token: Int64) throws -> Bool
     /// Removes at most `limit` jobs that ended so before `time`, with their steps; returns how many.
     func removeJobs(_ verdict: JobEnd.Verdict, before time: Timestamp, limit: Int) throws -> Int
+}
+
+/// Jobs that were leased together.
+package struct LeasedJobs: Sendable {
+    package let count: Int
+    /// The jobs. Reading them takes a while: it is done after the transaction, which holds off every other writer.
+    package let read: @Sendable () -> [Job]
+
+    package init(count: Int, read: @escaping @Sendable () -> [Job]) {
+        self.count = count
+        self.read = read
+    }
+
+    package static let none = LeasedJobs(count: 0) { [] }
 }
 
 package struct JobStep: Hashable, Sendable {

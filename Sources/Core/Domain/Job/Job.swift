@@ -70,11 +70,11 @@ package struct Job: Hashable, Sendable {
 
     package var storedKind: String { unreadable?.kind ?? kind.rawValue }
 
-    /// At most one unfinished job has this key.
+    /// At most one unfinished job of its VM has this key.
     package var uniqueKey: String {
         switch kind.purpose {
-        case .operation: kind == .maintainOperation ? "maintain/\(host)" : "operation/\(vm)"
-        case .gc: "\(storedKind)/\(vm)/\(host)/\(epoch)"
+        case .operation: kind == .maintainOperation ? "maintain/\(host)" : "operation"
+        case .gc: "\(storedKind)/\(host)/\(epoch)"
         }
     }
 

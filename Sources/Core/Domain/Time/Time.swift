@@ -4,6 +4,9 @@ package struct Timestamp: Hashable, Sendable, Codable, Comparable {
 
     package init(milliseconds: Int64) { self.milliseconds = milliseconds }
 
+    /// Later than anything that happens: the end of the year 9999.
+    package static let never = Timestamp(milliseconds: 253_402_300_799_000)
+
     package static func < (left: Timestamp, right: Timestamp) -> Bool { left.milliseconds < right.milliseconds }
 
     package func adding(_ duration: Duration) -> Timestamp {
