@@ -108,6 +108,25 @@ import Testing
         #expect(!rig.hosts.host(rigHostA).isConnected)
     }
 
+    @Test func `a session whose place a late hello took with another node is ended, and no other`() async throws {
+        let rig = try await Rig()
+        let (one, oneContext) = service(rig, "one", lease: .seconds(5))
+        let (two, twoContext) = service(rig, "two", lease: .seconds(30))
+        try await one.join()
+        try await two.join()
+        try await connect(rig, as: oneContext)
+        let life = Task { await one.run() }
+        defer { life.cancel() }
+        let beat = { try await rig.database.read { try $0.nodes().first { $0.name == "one" }?.beat } ?? 0 }
+        _ = try await eventually("some beats have passed") { try await beat() > 2 ? true : nil }
+        #expect(rig.hosts.host(rigHostA).isConnected)
+        // It lay with the other node since before the session began, and its connection is dead.
+        let late = HostSessionService(twoContext)
+        let grant = try await late.open(hello(rig))
+        try await late.closed(grant.host, session: grant.session, reason: "the connection broke")
+        _ = try await eventually("the agent is let go") { rig.hosts.host(rigHostA).isConnected ? nil : true }
+    }
+
     @Test(arguments: [false, true])
     func `a node whose database does not answer lets go of its agents after the lease, unless it is the only one`(
         isAlone: Bool
@@ -147,14 +166,18 @@ import Testing
     }
 
     /// Host A has a session with the node of `context`.
-    private func connect(_ rig: Rig, as context: Context) async throws {
-        let sessions = HostSessionService(context)
-        let hello = AgentHello(
+    private func hello(_ rig: Rig) -> AgentHello {
+        AgentHello(
             host: rigHostA, instance: "agent",
             facts: HostFacts(
                 cpus: 8, memory: 8192, agentVersion: "test",
                 hypervisor: HypervisorFacts(domainType: "qemu", reason: "", libvirtVersion: "", qemuVersion: ""),
                 pool: rig.hosts.host(rigHostA).pool), inventory: rig.hosts.inventory(rigHostA))
+    }
+
+    private func connect(_ rig: Rig, as context: Context) async throws {
+        let sessions = HostSessionService(context)
+        let hello = hello(rig)
         let grant = try await sessions.open(hello)
         rig.hosts.change(rigHostA) {
             $0.isConnected = true

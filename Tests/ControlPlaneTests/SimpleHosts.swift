@@ -209,6 +209,13 @@ final class SimpleHosts: HostSessions {
 
     func disconnect(_ host: HostID, reason: String) async { change(host) { $0.isConnected = false } }
 
+    func endOvertaken(_ current: @Sendable () async throws -> [HostID: Int64]) async throws {
+        let known = try await current()
+        for id in [rigHostA, rigHostB] where host(id).isConnected && known[id] != host(id).session {
+            change(id) { $0.isConnected = false }
+        }
+    }
+
     func disconnectAll(reason: String) async {
         for host in [rigHostA, rigHostB] { change(host) { $0.isConnected = false } }
     }

@@ -37,6 +37,18 @@ import Testing
         }
     }
 
+    @Test func `a session that the records do not know any more is ended, and its agent dials again`() async throws {
+        try await wired { wired in
+            let host = wired.host
+            try await wired.bench.registry.endOvertaken { [host: 1] }
+            #expect(wired.bench.observer.openCount == 1)
+            try await wired.bench.registry.endOvertaken { [host: 2] }
+            let reason = try await wired.bench.awaitClosed(host, 1)
+            #expect(reason == "another session of its agent took its place")
+            try await wired.bench.awaitSession(host, atLeast: 2)
+        }
+    }
+
     @Test func `a session opens, is established, and closes at once when the agent goes`() async throws {
         try await Bench.run { bench in
             let host = freshHost()

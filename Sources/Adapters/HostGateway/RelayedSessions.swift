@@ -110,6 +110,10 @@ package final class RelayedSessions: HostSessions {
 
     package func disconnectAll(reason: String) async { await registry.disconnectAll(reason: reason) }
 
+    package func endOvertaken(_ current: @Sendable () async throws -> [HostID: Int64]) async throws {
+        try await registry.endOvertaken(current)
+    }
+
     /// Told to the agents of this node; the others learn it with their agents' next sessions.
     package func note(_ point: RecordPoint) async { registry.advance(to: point) }
 

@@ -109,6 +109,16 @@ package final class SessionRegistry: HostSessions {
         for session in sessions { _ = await session.awaitEnd() }
     }
 
+    package func endOvertaken(_ current: @Sendable () async throws -> [HostID: Int64]) async throws {
+        // Looked at before the records: what begins meanwhile is not among them.
+        let sessions = state.withLock { Array($0.sessions.values) }
+        if sessions.isEmpty { return }
+        let known = try await current()
+        for session in sessions where known[session.host] != session.number {
+            session.sayGoodbye("another session of its agent took its place")
+        }
+    }
+
     package func note(_ point: RecordPoint) async { advance(to: point) }
 
     // MARK: Beyond the port

@@ -46,6 +46,16 @@ extension SQLTransaction: NodeTable {
 
     func removeNodes(at place: String) throws { try sql.execute("DELETE FROM node WHERE place = ?", .text(place)) }
 
+    func sessions(with node: String) throws -> [HostID: Int64] {
+        let rows = try sql.query(
+            "SELECT id, session FROM host WHERE node = ? AND connection <> 'disconnected' AND deleted_at IS NULL",
+            .text(node))
+        return try rows.reduce(into: [:]) { found, row in
+            let read = RowReader("host", row)
+            found[HostID(trusted: try read.text("id"))] = try read.integer("session")
+        }
+    }
+
     func strandedHosts() throws -> [Host] {
         try sql.query(
             """

@@ -67,6 +67,8 @@ package struct NodeService: Sendable {
                 if let nodes {
                     lastBeat.value = context.time.monotonic()
                     watch.look(at: nodes.filter { $0.id != context.node.id }, now: lastBeat.value)
+                    // What could not be read now is looked at with the next beat.
+                    try? await endOvertakenSessions()
                 } else {
                     watch.forget()
                     await rejoin()
@@ -105,6 +107,14 @@ package struct NodeService: Sendable {
             try tx.freeStranded()
             return try tx.nodes()
         }
+    }
+
+    /// A hello that lay with another node since its agent gave that one up takes the place of the session that the agent has
+    /// here by now, and ends with its dead connection. Neither the agent nor this node hears of it: they would be content with
+    /// each other while the records have the host for disconnected.
+    private func endOvertakenSessions() async throws {
+        let (database, id) = (context.database, context.node.id)
+        try await context.sessions.endOvertaken { try await database.read { try $0.sessions(with: id) } }
     }
 
     private func rejoin() async {

@@ -28,6 +28,11 @@ package protocol HostSessions: Sendable {
     /// Ends all sessions that this node holds. The agents dial again, this node or another.
     func disconnectAll(reason: String) async
 
+    /// Ends those sessions of this node that the records do not know as their hosts' present ones: the agents dial again.
+    ///
+    /// - Parameter current: reads the session of each host that the records have with this node.
+    func endOvertaken(_ current: @Sendable () async throws -> [HostID: Int64]) async throws
+
     /// Agents are told from now on that the records have come as far as `point`, at least.
     func note(_ point: RecordPoint) async
 }
@@ -35,6 +40,9 @@ package protocol HostSessions: Sendable {
 extension HostSessions {
     /// For sessions whose agents keep nothing in mind.
     package func note(_ point: RecordPoint) async {}
+
+    /// For a server that has its agents to itself.
+    package func endOvertaken(_ current: @Sendable () async throws -> [HostID: Int64]) async throws {}
 }
 
 /// What an agent knows of a command.

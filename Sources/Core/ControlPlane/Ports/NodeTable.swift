@@ -10,6 +10,8 @@ package protocol NodeTable {
     func removeNode(_ node: String) throws
     /// Removes the nodes that had `place` before.
     func removeNodes(at place: String) throws
+    /// The session of each host that has one with the node.
+    func sessions(with node: String) throws -> [HostID: Int64]
     /// Hosts with a session whose node is not on record.
     func strandedHosts() throws -> [Host]
     /// Gives back every lease whose node is not on record; returns how many there were.
