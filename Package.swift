@@ -228,6 +228,11 @@ let package = Package(
         .testTarget(
             name: "ClientTests", dependencies: ["APIContract", "APIClient", "roost", arguments], swiftSettings: strict),
         .testTarget(
-            name: "EndToEndTests", dependencies: ["APIContract", "PostgresBench"], swiftSettings: strict),
+            name: "EndToEndTests",
+            dependencies: [
+                "APIContract", "PostgresBench", "Domain", "HostAgent", "AgentDisk", "ServerLink", "Identity",
+                "Platform", log,
+            ],
+            swiftSettings: strict),
     ]
 )

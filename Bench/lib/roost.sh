@@ -65,8 +65,23 @@ server_ready() {
 
 server_ready_or_dead() { gone "$2" || server_ready "$1"; }
 
+# faketime_library: prints the path of the library that gives a program another clock.
+faketime_library() {
+  local found
+  found=$(find /usr/lib -path '*/faketime/libfaketimeMT.so.1' -print -quit)
+  [[ -n $found ]] || die "libfaketime is not installed" "run scripts/setup"
+  echo "$found"
+}
+
+# forget_clocks: removes what that library left of each server that had one.
+forget_clocks() {
+  local pid
+  if [[ ! -r $DIR/clocks ]]; then return 0; fi
+  while read -r pid; do rm -f "/dev/shm/faketime_shm_$pid" "/dev/shm/sem.faketime_sem_$pid"; done <"$DIR/clocks"
+}
+
 server_start() {
-  local number=$1 name program pid
+  local number=$1 name program pid library clock=()
   shift
   server_name "$number"
   name=$REPLY
@@ -79,10 +94,18 @@ server_start() {
   local wire=$REPLY
   mkdir -p "$DIR/$name"
   server_api "$number"
+  # Only the wall clock is set: what is measured on the monotonic one goes on as ever. The first program with the library
+  # adds a variable to its environment, and a Swift program that does so loses sight of its arguments: a shell goes first.
+  if [[ -n ${ROOST_BENCH_CLOCK:-} ]]; then
+    library=$(faketime_library)
+    # shellcheck disable=SC2016 # expanded by the child
+    clock=(env "LD_PRELOAD=$library" "FAKETIME=$ROOST_BENCH_CLOCK" FAKETIME_DONT_FAKE_MONOTONIC=1 bash -c 'exec "$@"' clock)
+  fi
   # Servers of one database share the first one's keys and images.
   "$BENCH_HOME/spawn" "$pid" "$DIR/$name.log" \
-    nsenter --target "$wire" --net -- "$program" --data-dir "$DIR/$name" --shared-dir "$DIR/server" --node "$name" \
-    --listen "$REPLY" --agent-listen "$SERVER_ADDRESS:$((AGENT_PORT + number - 1))" "$@" 9>&-
+    nsenter --target "$wire" --net -- ${clock[@]+"${clock[@]}"} "$program" \
+    --data-dir "$DIR/$name" --shared-dir "$DIR/server" --node "$name" --listen "$REPLY" --agent-listen "$SERVER_ADDRESS:$((AGENT_PORT + number - 1))" "$@" 9>&-
+  if ((${#clock[@]} > 0)); then cut -d ' ' -f 1 "$pid" >>"$DIR/clocks"; fi
   if within 60 server_ready_or_dead "$number" "$pid" && running "$pid"; then return 0; fi
   tail -n 20 "$DIR/$name.log" >&2
   if running "$pid"; then die "the $name is not ready after 60 s"; fi

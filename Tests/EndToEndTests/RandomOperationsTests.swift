@@ -67,7 +67,7 @@ extension EndToEnd {
                 try await oracle.quiet()
                 print(journal.last(2).joined(separator: "\n"))
             }
-            try await oracle.checkOperations()
+            try await oracle.check.checkOperations()
         }
 
         /// Several users have wishes, and two hands break something, each once so many wishes were accepted as it says.

@@ -12,9 +12,11 @@ struct Bench: Sendable {
     let directory: String
     /// Where tests steer the fault points of the server and of each agent.
     let faults: String
-    /// How the server is started, besides what the bench says.
     /// Whose API the client speaks to, of the servers of the bench.
     private var server = 1
+    /// The database of each server; none for a file of its own.
+    private var databases: [String] = []
+    /// How the servers are started, besides what the bench says.
     private var serverArguments = ["--silence-limit", "2", "--start-limit", "5", "--log-level", "debug"]
 
     private init(directory: String, faults: String) {
@@ -30,10 +32,20 @@ struct Bench: Sendable {
     static func up(
         hosts count: Int, _ name: String, pool: String = "shared", database: String? = nil, servers: Int = 1
     ) async throws -> Bench {
+        try await up(
+            hosts: count, name, pool: pool, databases: database.map { Array(repeating: $0, count: servers) } ?? [])
+    }
+
+    /// The same, with as many servers as `databases` has ways to the one database that they share.
+    static func up(
+        hosts count: Int, _ name: String, pool: String = "shared", databases: [String], nodeLease: Int = 4
+    ) async throws -> Bench {
+        let servers = max(databases.count, 1)
         let base = ProcessInfo.processInfo.environment["ROOST_TEST_DIR"] ?? "\(root)/.roost/test"
         let directory = "\(base)/\(name)-\(UUID().uuidString.prefix(8).lowercased())"
         var bench = Bench(directory: directory, faults: "\(directory)-faults")
-        if let database { bench.serverArguments += ["--database", database, "--node-lease", "4"] }
+        bench.databases = databases
+        if !databases.isEmpty { bench.serverArguments += ["--node-lease", "\(nodeLease)"] }
         let others = (1...servers).dropFirst()
         for process in ["server"] + others.map({ "server\($0)" }) + (1...count).map({ "h\($0)" }) {
             try FileManager.default.createDirectory(
@@ -92,8 +104,11 @@ struct Bench: Sendable {
     /// Runs a bench command, whatever comes of it.
     func attempt(_ arguments: String...) async throws -> Output { try await command(arguments) }
 
-    private func command(_ arguments: [String], faultsOf process: String? = nil) async throws -> Output {
+    private func command(
+        _ arguments: [String], faultsOf process: String? = nil, clock: String? = nil
+    ) async throws -> Output {
         var environment: [String: String] = [:]
+        if let clock { environment["ROOST_BENCH_CLOCK"] = clock }
         if let process { environment["ROOST_FAULTS"] = "\(faults)/\(process)" }
         if server > 1 { environment["ROOST_SERVER"] = "http://127.0.0.1:\(7079 + server)" }
         return try await Program.run(
@@ -109,11 +124,16 @@ struct Bench: Sendable {
         return bench
     }
 
-    func startServer(_ number: Int = 1) async throws {
-        let name = number == 1 ? "server" : "server\(number)"
-        let output = try await command(["server", "\(number)", "start", "--"] + serverArguments, faultsOf: name)
+    /// - Parameter clock: how far the server's wall clock is off, as `+1d` or `-2d`.
+    func startServer(_ number: Int = 1, clock: String? = nil) async throws {
+        var arguments = ["server", "\(number)", "start", "--"] + serverArguments
+        if !databases.isEmpty { arguments += ["--database", databases[number - 1]] }
+        let output = try await command(arguments, faultsOf: Self.serverName(number), clock: clock)
         guard output.status == 0 else { throw ProgramFailed(description: output.err) }
     }
+
+    /// What a server's log and its fault points are called.
+    static func serverName(_ number: Int) -> String { number == 1 ? "server" : "server\(number)" }
 
     func startAgent(_ host: String) async throws {
         let output = try await command(["agent", host, "start", "--", "--acceleration", "qemu"], faultsOf: host)

@@ -5,7 +5,7 @@ import Testing
 /// Looks again and again at what runs on the hosts of a bench, and holds it against what the server says.
 struct Watcher: Sendable {
     let api: BenchAPI
-    let sight: HostSight
+    let sight: any HostView
     let hosts: [String]
     let found: @Sendable (_ violation: String) -> Void
     var looked: @Sendable () -> Void = {}

@@ -5,6 +5,10 @@ import Foundation
 /// hundred.
 struct BenchAPI: Sendable {
     let directory: String
+    /// Which of the bench's servers is asked.
+    var server = 1
+    /// How long an answer may take, in seconds.
+    var patience = 30
 
     struct Answer: Sendable {
         let status: Int
@@ -61,26 +65,11 @@ struct BenchAPI: Sendable {
 
     /// In a thread of its own, which alone is in the wire's network namespace, and ends with the call.
     private func exchange(_ request: Data) throws -> Data {
-        let recorded = try String(contentsOfFile: "\(directory)/wire.pid", encoding: .utf8)
-        let pid = recorded.prefix { $0 != " " }
-        let wire = open("/proc/\(pid)/ns/net", O_RDONLY | O_CLOEXEC)
-        defer { close(wire) }
-        guard Self.enterNamespace(wire, 0) == 0 else { throw failure("setns") }
-        let connection = socket(AF_INET, Int32(SOCK_STREAM.rawValue) | Int32(SOCK_CLOEXEC.rawValue), 0)
-        guard connection >= 0 else { throw failure("socket") }
+        let connection = Wire(directory: directory).dial(.api, ofServer: server)
+        guard connection >= 0 else { throw failure("connect") }
         defer { close(connection) }
-        var limit = timeval(tv_sec: 30, tv_usec: 0)
+        var limit = timeval(tv_sec: patience, tv_usec: 0)
         setsockopt(connection, SOL_SOCKET, SO_RCVTIMEO, &limit, socklen_t(MemoryLayout<timeval>.size))
-        var address = sockaddr_in()
-        address.sin_family = sa_family_t(AF_INET)
-        address.sin_port = UInt16(7080).bigEndian
-        address.sin_addr.s_addr = UInt32(0x7F00_0001).bigEndian
-        let connected = withUnsafePointer(to: &address) {
-            $0.withMemoryRebound(to: sockaddr.self, capacity: 1) {
-                connect(connection, $0, socklen_t(MemoryLayout<sockaddr_in>.size))
-            }
-        }
-        guard connected == 0 else { throw failure("connect") }
         let sent = request.withUnsafeBytes {
             Glibc.send(connection, $0.baseAddress, $0.count, Int32(MSG_NOSIGNAL))
         }
@@ -112,10 +101,4 @@ struct BenchAPI: Sendable {
         }
         return Answer(status: status, body: Data(body))
     }
-
-    /// `setns(2)`, which Swift's Glibc module does not show.
-    private static let enterNamespace: @convention(c) (Int32, Int32) -> Int32 = {
-        let symbol = dlsym(nil, "setns")
-        return unsafeBitCast(symbol, to: (@convention(c) (Int32, Int32) -> Int32).self)
-    }()
 }

@@ -1,7 +1,17 @@
 import Foundation
 
+/// What runs on hosts, seen from outside of Roost.
+protocol HostView: Sendable {
+    /// nil while the host's libvirt does not answer.
+    func domains(on host: String) async -> [HostSight.Domain]?
+    /// The epoch in the domain's own metadata; nil if there is none, or no domain.
+    func epoch(of domain: HostSight.Domain, on host: String) async -> Int64?
+    /// What else is to be said of a domain that should not run, in one line.
+    func evidence(of domain: String, on host: String) async -> String
+}
+
 /// What libvirt itself shows of a host's domains; asked from outside, through the host's own socket.
-struct HostSight: Sendable {
+struct HostSight: HostView {
     let directory: String
 
     struct Domain: Hashable, Sendable, CustomStringConvertible {
@@ -18,7 +28,6 @@ struct HostSight: Sendable {
         func isOf(_ vm: String) -> Bool { name.hasSuffix("-\(vm.prefix(8))") }
     }
 
-    /// nil while the host's libvirt does not answer.
     func domains(on host: String) async -> [Domain]? {
         guard let answer = await virsh(host, "domstats", "--state", "--nowait"), answer.status == 0 else { return nil }
         var found: [Domain] = []
@@ -34,7 +43,6 @@ struct HostSight: Sendable {
         return found
     }
 
-    /// The epoch in the domain's own metadata; nil if there is none, or no domain.
     func epoch(of domain: Domain, on host: String) async -> Int64? {
         let answer = await virsh(host, "metadata", domain.name, "--uri", "https://roost.dev/domain/1")
         guard let text = answer?.out, let start = text.range(of: "epoch=\"")?.upperBound else { return nil }
