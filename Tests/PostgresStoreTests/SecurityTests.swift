@@ -60,7 +60,8 @@ private struct SecuredPostgres {
         (passwordFile, otherAuthority) = ("\(folder)/pgpass", "\(folder)/other.crt")
         for (name, names) in [("server", "IP:\(address)"), ("other", "DNS:elsewhere")] {
             try Self.tool(
-                "openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days",
+                "openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes",
+                "-days",
                 "1", "-subj", "/CN=\(name)", "-addext", "subjectAltName=\(names)", "-keyout", "\(folder)/\(name).key",
                 "-out", "\(folder)/\(name).crt")
         }
@@ -102,6 +103,8 @@ private struct SecuredPostgres {
         try? FileManager.default.removeItem(atPath: folder)
     }
 
+    private struct ToolFailed: Error { let name: String }
+
     private static func tool(_ name: String, _ arguments: String...) throws {
         let process = Process()
         process.executableURL = URL(filePath: "/usr/bin/env")
@@ -109,6 +112,6 @@ private struct SecuredPostgres {
         process.standardError = FileHandle.nullDevice
         try process.run()
         process.waitUntilExit()
-        guard process.terminationStatus == 0 else { throw PostgresServer.Failure(description: "\(name) failed") }
+        guard process.terminationStatus == 0 else { throw ToolFailed(name: name) }
     }
 }
