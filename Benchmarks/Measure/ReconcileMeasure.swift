@@ -63,15 +63,15 @@ struct ReconcileMeasure: AsyncParsableCommand {
             facts: HostFacts(
                 cpus: 64, memory: 1 << 20, agentVersion: "0",
                 hypervisor: HypervisorFacts(domainType: "kvm", reason: "", libvirtVersion: "", qemuVersion: ""),
-                pool: PoolID(trusted: "99999999-0000-4000-8000-000000000001")),
-            inventory: Inventory(
-                bootID: "b", libvirtAnswered: true,
-                domains: machines.map { ObservedDomain(vm: $0.id, epoch: Epoch(1), state: .running) },
-                sequence: sequence))
+                pool: PoolID(trusted: "99999999-0000-4000-8000-000000000001")))
+        let inventory = Inventory(
+            bootID: "b", libvirtAnswered: true,
+            domains: machines.map { ObservedDomain(vm: $0.id, epoch: Epoch(1), state: .running) },
+            sequence: sequence)
         let clock = ContinuousClock()
         let begin = clock.now
         let grant = try await sessions.open(hello)
-        try await sessions.established(grant, hello: hello)
+        try await sessions.established(grant, hello: hello, inventory: inventory)
         let took = clock.now - begin
         let running = try await context.database.read { tx in
             try tx.vms(placedOn: host).filter { $0.state.label == .running }.count

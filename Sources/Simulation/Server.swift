@@ -63,7 +63,7 @@ package final class Server: HostSessions {
         guard let control, case .hello(let content)? = await words.next() else { return connection.endAtServer() }
         let observer = HostSessionService(control)
         let hello = AgentHello(
-            host: machine.id, instance: content.instance, facts: content.facts, inventory: content.inventory,
+            host: machine.id, instance: content.instance, facts: content.facts,
             heard: content.heard, highestEpoch: content.highestEpoch)
         do {
             let grant = try await observer.open(hello)
@@ -75,9 +75,20 @@ package final class Server: HostSessions {
             rival?.giveUp()
             rival?.connection.endAtServer()
             connection.say(.welcome)
-            try await observer.established(grant, hello: hello)
+            let asked = question()
+            connection.say(.inventory(asked))
+            // What is reported before the inventory is told after it, as the gateway does.
+            var early: [AgentWord]? = []
             while let word = await words.next() {
-                try await hear(word, from: machine.id, open, observer)
+                if case .inventory(asked, let inventory) = word {
+                    try await observer.established(grant, hello: hello, inventory: inventory)
+                    for report in early ?? [] { try await hear(report, from: machine.id, open, observer) }
+                    early = nil
+                } else if case .report = word, early != nil {
+                    early?.append(word)
+                } else {
+                    try await hear(word, from: machine.id, open, observer)
+                }
             }
         } catch {
             control.logger.warning("a session was refused", metadata: ["error": "\(error)"])

@@ -165,12 +165,12 @@ extension Rig {
             facts: HostFacts(
                 cpus: 8, memory: 8192, agentVersion: "test",
                 hypervisor: HypervisorFacts(domainType: "qemu", reason: "", libvirtVersion: "", qemuVersion: ""),
-                pool: hosts.host(host).pool), inventory: hosts.inventory(host))
+                pool: hosts.host(host).pool))
         let grant = try await service.open(hello)
         hosts.change(host) {
             $0.isConnected = true
             $0.session = grant.session
         }
-        try await service.established(grant, hello: hello)
+        try await service.established(grant, hello: hello, inventory: hosts.inventory(host))
     }
 }

@@ -110,7 +110,7 @@ import Testing
             facts: HostFacts(
                 cpus: 1, memory: 1, agentVersion: "",
                 hypervisor: HypervisorFacts(domainType: "qemu", reason: "", libvirtVersion: "", qemuVersion: ""),
-                pool: rig.hosts.host(rigHostA).pool), inventory: rig.hosts.inventory(rigHostA))
+                pool: rig.hosts.host(rigHostA).pool))
         _ = try await rig.sessions.open(hello)
         await #expect(throws: Fault.self) { try await rig.hostService.fence("a", proof: "off", by: caller) }
     }

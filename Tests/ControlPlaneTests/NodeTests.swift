@@ -172,7 +172,7 @@ import Testing
             facts: HostFacts(
                 cpus: 8, memory: 8192, agentVersion: "test",
                 hypervisor: HypervisorFacts(domainType: "qemu", reason: "", libvirtVersion: "", qemuVersion: ""),
-                pool: rig.hosts.host(rigHostA).pool), inventory: rig.hosts.inventory(rigHostA))
+                pool: rig.hosts.host(rigHostA).pool))
     }
 
     private func connect(_ rig: Rig, as context: Context) async throws {
@@ -183,7 +183,7 @@ import Testing
             $0.isConnected = true
             $0.session = grant.session
         }
-        try await sessions.established(grant, hello: hello)
+        try await sessions.established(grant, hello: hello, inventory: rig.hosts.inventory(rigHostA))
     }
 
     /// A VM on host A with a stop that nobody has taken up.

@@ -323,10 +323,10 @@ import Testing
             facts: HostFacts(
                 cpus: 8, memory: 8192, agentVersion: "test",
                 hypervisor: HypervisorFacts(domainType: "qemu", reason: "", libvirtVersion: "", qemuVersion: ""),
-                pool: rig.hosts.host(rigHostB).pool), inventory: rig.hosts.inventory(rigHostB), heard: heard)
+                pool: rig.hosts.host(rigHostB).pool), heard: heard)
         let grant = try await rig.sessions.open(hello)
         rig.hosts.change(rigHostB) { $0.session = grant.session }
-        try await rig.sessions.established(grant, hello: hello)
+        try await rig.sessions.established(grant, hello: hello, inventory: rig.hosts.inventory(rigHostB))
     }
 
     private func fault(_ body: () async throws -> Void) async -> Fault? {

@@ -78,13 +78,13 @@ struct Rig: Sendable {
             facts: HostFacts(
                 cpus: 8, memory: 8192, agentVersion: "test",
                 hypervisor: HypervisorFacts(domainType: "qemu", reason: "", libvirtVersion: "", qemuVersion: ""),
-                pool: hosts.host(host).pool), inventory: hosts.inventory(host))
+                pool: hosts.host(host).pool))
         let grant = try await sessions.open(hello)
         hosts.change(host) {
             $0.isConnected = true
             $0.session = grant.session
         }
-        try await sessions.established(grant, hello: hello)
+        try await sessions.established(grant, hello: hello, inventory: hosts.inventory(host))
     }
 
     /// The server's process is over, and with it its sessions and leases.

@@ -84,7 +84,7 @@ struct Bench: Sendable {
     func awaitSession(_ host: HostID, atLeast number: Int64 = 1) async throws {
         try await eventually("a session of \(host)") {
             observer.told.contains {
-                if case .established(host, let session) = $0 { session >= number } else { false }
+                if case .established(host, let session, _) = $0 { session >= number } else { false }
             } && registry.count > 0
         }
     }

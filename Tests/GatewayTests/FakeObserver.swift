@@ -6,7 +6,7 @@ import Synchronization
 final class FakeObserver: HostSessionObserver {
     enum Told: Equatable {
         case opened(HostID, Int64)
-        case established(HostID, Int64)
+        case established(HostID, Int64, sequence: Int64)
         case inventory(HostID, Int64, sequence: Int64)
         case change(HostID, Int64, sequence: Int64)
         case progress(HostID, Int64, VMID, Epoch, MigrationProgress)
@@ -45,8 +45,8 @@ final class FakeObserver: HostSessionObserver {
         return SessionGrant(host: hello.host, session: session)
     }
 
-    func established(_ grant: SessionGrant, hello: AgentHello) async throws {
-        note(.established(grant.host, grant.session))
+    func established(_ grant: SessionGrant, hello: AgentHello, inventory: Inventory) async throws {
+        note(.established(grant.host, grant.session, sequence: inventory.sequence))
     }
 
     func received(_ inventory: Inventory, from host: HostID, session: Int64) async throws {

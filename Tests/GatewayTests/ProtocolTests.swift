@@ -87,6 +87,18 @@ import Testing
         }
     }
 
+    @Test func `a hello that nobody stands behind any more establishes nothing`() async throws {
+        var settings = GatewaySettings.quick
+        settings.silenceLimit = .seconds(60)
+        settings.inventoryLimit = .milliseconds(200)
+        try await probing(settings: settings) { probe, bench, host in
+            let refusal = try await probe.refusal(of: [SessionProbe.hello(empty, instance: "i")])
+            #expect(refusal == .hostUnreachable)
+            _ = try await bench.awaitClosed(host, 1)
+            #expect(bench.observer.told.count == 2)
+        }
+    }
+
     @Test func `an agent that answers no ping is closed as silent`() async throws {
         try await probing { probe, bench, host in
             let heard = try await probe.session([SessionProbe.hello(empty, instance: "i")])
@@ -223,11 +235,17 @@ import Testing
                     group.addTask {
                         try await bench.withAgent(freshInbox(), files: files, port: proxy.port) {
                             try await bench.awaitSession(host)
-                            try await eventually("all sessions") { bench.registry.count == hosts.count }
+                            // Counted so that it stays true: one may leave before another has looked.
+                            try await eventually("all sessions") {
+                                let established = bench.observer.told.filter {
+                                    if case .established = $0 { true } else { false }
+                                }
+                                return established.count >= hosts.count
+                            }
                             if host == hosts[0] { proxy.cut() }
                             try await eventually("a second session", within: .seconds(20)) {
                                 bench.observer.told.contains {
-                                    if case .established(host, let session) = $0 { session > 20 } else { false }
+                                    if case .established(host, let session, _) = $0 { session > 20 } else { false }
                                 }
                             }
                             // Nobody leaves before all are back.

@@ -6,6 +6,8 @@ package struct GatewaySettings: Hashable, Sendable {
     package var silenceLimit: Duration = .seconds(8)
     /// How long an agent may take from opening the stream to its hello.
     package var helloLimit: Duration = .seconds(10)
+    /// How long an agent may take from the welcome to its inventory.
+    package var inventoryLimit: Duration = .seconds(10)
     /// How long the present session of a host has to prove that it lives when another agent says hello as that host.
     package var rivalLimit: Duration = .seconds(2)
     /// How long the last words to an agent may take.

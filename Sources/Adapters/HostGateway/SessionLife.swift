@@ -19,7 +19,8 @@ struct SessionLife: Sendable {
         logger[metadataKey: "session"] = "\(grant.session)"
         logger.info("host session open")
         do {
-            try await observer.established(grant, hello: hello)
+            let inventory = try await registry.inventory(of: session, limit: settings.inventoryLimit)
+            try await observer.established(grant, hello: hello, inventory: inventory)
             try await handOver(session)
         } catch {
             let fault = refusal(for: error)
@@ -53,7 +54,7 @@ struct SessionLife: Sendable {
         do {
             return AgentHello(
                 host: session.host, instance: wire.instance,
-                facts: try HostFacts(reading: wire.facts), inventory: try Inventory(reading: wire.inventory),
+                facts: try HostFacts(reading: wire.facts),
                 heard: RecordPoint(rawValue: max(wire.heardPoint, 0)),
                 highestEpoch: Epoch(max(wire.highestEpoch, 0)))
         } catch {

@@ -52,11 +52,17 @@ package final class SessionRegistry: HostSessions {
 
     package func inventory(of host: HostID, limit: Duration) async throws(Fault) -> SessionInventory {
         guard let session = session(of: host) else { throw .noSession }
+        return SessionInventory(
+            session: session.number, inventory: try await inventory(of: session, limit: limit))
+    }
+
+    /// Asks the agent at the other end of `session`, and no other.
+    func inventory(of session: Session, limit: Duration) async throws(Fault) -> Inventory {
         let request = session.freshNumber()
         let reply = await session.ask(
             .inventory(request), .with { $0.inventoryRequest = .with { $0.request = request } }, limit: limit)
         switch reply {
-        case .inventory(let inventory): return SessionInventory(session: session.number, inventory: inventory)
+        case .inventory(let inventory): return inventory
         case .notSent(let fault): throw fault
         case .noAnswer: throw .questionUnanswered
         case .outcome, .neverReceived, .console, .pong, .holdings: throw .wrongAnswer

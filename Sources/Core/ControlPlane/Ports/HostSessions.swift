@@ -70,8 +70,11 @@ package struct SessionInventory: Sendable {
 package protocol HostSessionObserver: Sendable {
     /// A hello from the agent that holds `host`'s certificate: grants the next session number, or refuses with a fault.
     func open(_ hello: AgentHello) async throws -> SessionGrant
-    /// The session can carry commands now. Applies the hello's inventory and wakes the host's jobs.
-    func established(_ grant: SessionGrant, hello: AgentHello) async throws
+    /// The session can carry commands now. Applies the inventory and wakes the host's jobs.
+    ///
+    /// - Parameter inventory: collected after the grant. A hello can lie with a server that is frozen or cannot reach its
+    ///   database until long after its agent has found another one and starts guests there; it says nothing of VMs.
+    func established(_ grant: SessionGrant, hello: AgentHello, inventory: Inventory) async throws
     func received(_ inventory: Inventory, from host: HostID, session: Int64) async throws
     func received(_ change: DomainChange, from host: HostID, session: Int64) async throws
     /// How far the move of the domain of `vm` with `epoch` has come.
@@ -92,20 +95,18 @@ package struct AgentHello: Sendable {
     /// A fresh random id of the agent's process: tells a reconnecting agent from a second one.
     package let instance: String
     package let facts: HostFacts
-    package let inventory: Inventory
     /// How far the server's records had come, as the host last heard.
     package let heard: RecordPoint
     /// The highest epoch that the host has seen, of whatever VM.
     package let highestEpoch: Epoch
 
     package init(
-        host: HostID, instance: String, facts: HostFacts, inventory: Inventory,
+        host: HostID, instance: String, facts: HostFacts,
         heard: RecordPoint = .none, highestEpoch: Epoch = .none
     ) {
         self.host = host
         self.instance = instance
         self.facts = facts
-        self.inventory = inventory
         self.heard = heard
         self.highestEpoch = highestEpoch
     }

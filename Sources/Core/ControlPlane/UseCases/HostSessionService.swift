@@ -21,23 +21,22 @@ package struct HostSessionService: HostSessionObserver {
         }
     }
 
-    package func established(_ grant: SessionGrant, hello: AgentHello) async throws {
+    package func established(_ grant: SessionGrant, hello: AgentHello, inventory: Inventory) async throws {
         let (ids, settings) = (context.ids, context.settings)
         try await context.database.write("session.established") { tx in
             var host = try tx.current(grant.host, session: grant.session, .connecting)
-            let isReboot = host.note(hello.inventory)
+            let isReboot = host.note(inventory)
             host.connection = .connected
             host.facts = hello.facts
             host.lastSeenAt = tx.now
             let wasAwaited = host.isAwaited
-            if hello.inventory.isComplete { tx.noteHeard(&host) }
+            if inventory.isComplete { tx.noteHeard(&host) }
             _ = try tx.replace(host, atRevision: host.revision)
             try tx.append(
                 Event(
                     kind: "host.connected", host: host.id,
                     message: "Host \(host.name) is connected (session \(grant.session) with \(settings.node))."))
-            let movedAway = try tx.reconcile(
-                hello.inventory, of: host.id, session: grant.session, isReboot: isReboot)
+            let movedAway = try tx.reconcile(inventory, of: host.id, session: grant.session, isReboot: isReboot)
             for vm in try tx.sightings(on: host.id).map(\.vm) + movedAway { try tx.takeUp(vm, ids, settings) }
             if wasAwaited { try tx.settleRestored() }
             _ = try tx.wakeJobs(on: host.id)
